@@ -1,0 +1,90 @@
+/// \file deform_conv2d.hpp
+/// Deformable convolution, v1 (Dai et al. 2017, arXiv:1703.06211) and v2 (modulated; Zhu et al. 2018,
+/// arXiv:1811.11168), with the semantics of DCNv2's `dcn_v2_conv` and `torchvision.ops.deform_conv2d`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dcn/device.hpp"
+#include "dcn/tensor.hpp"
+
+namespace dcn {
+
+/// Geometry, as in PyTorch.
+struct DeformConv2dParams {
+  std::int64_t kernel_h = 3, kernel_w = 3;
+  std::int64_t stride_h = 1, stride_w = 1;
+  std::int64_t padding_h = 1, padding_w = 1;
+  std::int64_t dilation_h = 1, dilation_w = 1;
+  std::int64_t groups = 1;             ///< splits input and output channels, as in any convolution
+  std::int64_t deformable_groups = 1;  ///< splits input channels; each part has offsets (and masks) of its own
+
+  [[nodiscard]] std::int64_t output_h(std::int64_t height) const noexcept;
+  [[nodiscard]] std::int64_t output_w(std::int64_t width) const noexcept;
+};
+
+/// What happens to the result before it is written once.
+enum class Activation : std::uint8_t { kNone, kRelu };
+
+/// The tensors of one call, all in memory that the queue's device can reach, logical sizes in the order N, C, H, W.
+/// The data type is one for all of them: f32, f16, bf16 or f64. Positions are computed, and sums accumulated, in
+/// f32 (f64 for f64) whatever the type.
+struct DeformConv2dTensors {
+  TensorView input;                ///< [N, in_channels, H, W], NHWC (native) or NCHW, dense or strided
+  TensorView offset;               ///< [N, 2 * deformable_groups * kernel_h * kernel_w, OH, OW]; per tap (dy, dx)
+  std::optional<TensorView> mask;  ///< [N, deformable_groups * kernel_h * kernel_w, OH, OW]; absent: v1
+  TensorView weight;               ///< [out_channels, in_channels / groups, kernel_h, kernel_w], contiguous
+  std::optional<TensorView> bias;  ///< [out_channels]
+  TensorView output;               ///< [N, out_channels, OH, OW], any strides that do not overlap
+};
+
+/// What a plan is made for: everything of a call but the pointers.
+struct DeformConv2dDesc {
+  DeformConv2dParams params;
+  DeformConv2dTensors tensors;  ///< `data` pointers are ignored
+  bool mask_is_logit = false;   ///< apply a sigmoid to the mask while it is read (DCNv2's conv_offset_mask)
+  Activation activation = Activation::kNone;
+  std::string force_variant;  ///< empty: environment DCN_FORCE_VARIANT, else the first that accepts
+};
+
+/// A checked, planned call: chooses the variant, packs weights once, then runs any number of times with no allocation.
+///
+///     dcn::Queue queue = dcn::Queue::create();
+///     dcn::DeformConv2dPlan plan(queue, {.params = params, .tensors = tensors});
+///     plan.set_weights(tensors.weight, tensors.bias);
+///     plan.run(tensors);   // asynchronous on the queue
+///     queue.wait();
+class DeformConv2dPlan {
+ public:
+  /// \throws Error kInvalidArgument naming the tensor, what it has and what is expected; kUnsupported when no (or not
+  ///         the forced) variant accepts, saying why each declined.
+  DeformConv2dPlan(Queue queue, const DeformConv2dDesc& desc);
+  ~DeformConv2dPlan();
+  DeformConv2dPlan(DeformConv2dPlan&&) noexcept;
+  DeformConv2dPlan& operator=(DeformConv2dPlan&&) noexcept;
+
+  /// Packs weight and bias (device-reachable memory) into the variant's own layout, kept inside the plan.
+  void set_weights(const TensorView& weight, const std::optional<TensorView>& bias);
+  /// Submits the work. Sizes, strides and types must be those of the desc; weight and bias of `tensors` are ignored.
+  void run(const DeformConv2dTensors& tensors) const;
+
+  [[nodiscard]] const std::string& variant() const noexcept;  ///< name of the variant that runs
+  [[nodiscard]] std::size_t scratch_bytes() const noexcept;   ///< device memory the plan holds besides packed weights
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// One call: plan, pack, run. Asynchronous. Batch 0 is valid and does nothing.
+void deform_conv2d(Queue& queue, const DeformConv2dParams& params, const DeformConv2dTensors& tensors);
+
+/// Names of all variants in the order in which they are tried; the last is "reference".
+[[nodiscard]] std::vector<std::string> deform_conv2d_variants();
+
+}  // namespace dcn

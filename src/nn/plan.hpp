@@ -1,0 +1,71 @@
+/// \file plan.hpp
+/// A network made runnable: oneDNN primitives and our own operators on one queue, weights packed once, activations in
+/// an arena planned once per input shape.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dcn/device.hpp"
+#include "dcn/tensor.hpp"
+#include "nn/network.hpp"
+
+namespace dcn::nn {
+
+/// Memory order of the activations. kAuto: NHWC, except where a layer's neighbours gain from oneDNN's blocked formats.
+enum class FormatChoice : std::uint8_t { kAuto, kNchw, kNhwc };
+
+struct PlanOptions {
+  DataType type = DataType::kF32;  ///< kF32 or kBf16; heads are always f32
+  FormatChoice format = FormatChoice::kAuto;
+};
+
+/// One line of `centernet inspect`.
+struct LayerReport {
+  std::string name;
+  std::string kind;                         ///< "conv", "deconv", "deform_conv", "max_pool", "concat", "reorder"
+  std::vector<std::int64_t> input, output;  ///< N, C, H, W
+  std::int64_t parameters = 0;
+  double flops = 0;                                              ///< multiplications and additions, counted separately
+  std::string source_format, weight_format, destination_format;  ///< e.g. "nhwc", "OIhw16i16o"
+  std::string implementation;                                    ///< oneDNN's name of the kernel, or our variant
+  double milliseconds = -1;                                      ///< filled by Executor::profile
+};
+
+/// Weights packed for a device, plus one plan per input shape met so far. Not thread-safe: one per thread and queue.
+class Executor {
+ public:
+  /// \throws Error kUnsupported when oneDNN has no engine for the queue's device, or the type is not supported there.
+  Executor(Queue queue, Network network, const PlanOptions& options);
+  ~Executor();
+  Executor(Executor&&) noexcept;
+  Executor& operator=(Executor&&) noexcept;
+
+  /// Plans for this input if it is new (later calls with the same shape allocate nothing).
+  void prepare(std::int64_t batch, std::int64_t height, std::int64_t width);
+  /// The view of value 0 for the prepared shape: write the normalised picture here, f32, in the strides of the view.
+  [[nodiscard]] TensorView input() const;
+  /// Submits all layers; asynchronous, in order on the queue.
+  void run();
+  /// The head's output for the prepared shape: device memory, f32 [N, C, H, W] with the strides of the view, valid
+  /// until the next run().
+  [[nodiscard]] TensorView output(const std::string& head) const;
+  /// The value that a layer writes, copied to the host as dense f32 NCHW (tests, --show-offsets). Runs the network up
+  /// to and including that layer on the present input.
+  [[nodiscard]] std::vector<float> read_value(const std::string& layer, std::vector<std::int64_t>& sizes);
+
+  [[nodiscard]] std::vector<LayerReport> report() const;
+  /// report() with the median time per layer over `repeats` runs.
+  [[nodiscard]] std::vector<LayerReport> profile(int repeats);
+  [[nodiscard]] std::size_t arena_bytes() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dcn::nn
