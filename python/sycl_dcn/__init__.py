@@ -1,0 +1,1 @@
+"""Deformable convolution on SYCL, for PyTorch. `sycl_dcn.train` trains CenterNet with it."""
