@@ -35,6 +35,7 @@ def set_implementation(name: str) -> None:
     _chosen = name
 
 
+@torch.compiler.disable
 def deform_conv2d(input, offset, weight, bias, padding, mask):
     """input [N, C, H, W], offset [N, 2*kh*kw, H, W], mask [N, kh*kw, H, W] -> [N, O, H, W].
 

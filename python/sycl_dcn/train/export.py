@@ -7,7 +7,10 @@ import os
 from dataclasses import dataclass
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
+
+from .networks import build, ctdet_heads
 
 # Order blue, green, red: the original feeds images as OpenCV reads them.
 MEAN = (0.408, 0.447, 0.470)
@@ -57,3 +60,37 @@ def export(state: dict[str, torch.Tensor], path, info: ModelInfo) -> None:
     temporary = f"{path}.part"
     save_file(pack(state), temporary, metadata=info.metadata())
     os.replace(temporary, path)
+
+
+def load(path) -> tuple[dict[str, torch.Tensor], ModelInfo]:
+    """Reads back what `export` wrote, as float32."""
+    with safe_open(path, "pt") as f:
+        meta = f.metadata() or {}
+        state = {k: f.get_tensor(k).float() for k in f.keys()}
+    missing = [k for k in ("arch", "labels", "input_size", "resolution") if k not in meta]
+    if missing:
+        raise ValueError(f"{path}: metadata without {', '.join(missing)}; expected a model that "
+                         "sycl_dcn.train exported")
+    info = ModelInfo(meta["arch"], tuple(json.loads(meta["labels"])),
+                     tuple(json.loads(meta["input_size"])), meta["resolution"], meta["task"],
+                     meta.get("license", ""), meta.get("attribution", ""))
+    return state, info
+
+
+def widths_of(state: dict[str, torch.Tensor], arch: str) -> tuple[int, ...]:
+    """The channel widths that the shapes of a checkpoint's tensors show."""
+    if arch == "dla_34":
+        names = ["base.base_layer.0", "base.level1.0"] + [
+            f"base.level{n}.project.0" for n in range(2, 6)]
+    else:
+        names = [f"layer{n}.0.conv1" for n in range(1, 5)] + [
+            f"deconv_layers.{n}" for n in (0, 6, 12)]
+    return tuple(state[f"{name}.weight"].shape[0] for name in names)
+
+
+def network_of(state: dict[str, torch.Tensor], info: ModelInfo) -> torch.nn.Module:
+    """The network of an exported model, with its weights."""
+    network = build(info.arch, ctdet_heads(len(info.labels)), state["hm.0.weight"].shape[0],
+                    widths_of(state, info.arch))
+    network.load_state_dict(state, strict=False)  # batch counters are not exported
+    return network

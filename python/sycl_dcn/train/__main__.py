@@ -1,0 +1,7 @@
+"""`python -m sycl_dcn.train`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
