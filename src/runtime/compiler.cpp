@@ -1,0 +1,73 @@
+#include "runtime/compiler.hpp"
+
+#include <fmt/format.h>
+
+#include <mutex>
+#include <sycl/sycl.hpp>
+
+#include "dcn/status.hpp"
+#include "runtime/sha256.hpp"
+#include "runtime/sources.hpp"
+
+namespace dcn::runtime {
+
+namespace {
+
+namespace syclexp = sycl::ext::oneapi::experimental;
+
+/// What portable code is made for: OpenCL and Level Zero share one.
+std::string target_of(const DeviceInfo& device) {
+  if (device.backend == "opencl" || device.backend == "level_zero") return "spirv";
+  if (device.backend == "cuda") return "ptx";
+  return device.backend;
+}
+
+/// The compiler's log without the runtime's own headings.
+std::string_view log_of(std::string_view message) {
+  for (const std::string_view heading : {"Device compilation failed", "\n", "Detailed information:", "\n", "\t"}) {
+    if (message.starts_with(heading)) message.remove_prefix(heading.size());
+  }
+  const std::size_t last = message.find_last_not_of(" \t\r\n");
+  return message.substr(0, last == std::string_view::npos ? 0 : last + 1);
+}
+
+}  // namespace
+
+KernelSource prepare_source(const KernelRequest& request, const DeviceInfo& device) {
+  std::string_view text = request.text;
+  if (text.empty()) {
+    const std::optional<std::string_view> found = find_source(request.source);
+    if (!found) {
+      throw Error(ErrorCode::kInternal, fmt::format("kernel file {} is not in this library", request.source));
+    }
+    text = *found;
+  }
+  KernelSource source;
+  source.text = expand_source(request.source, text, find_source);
+  source.options = compile_options(request.macros, request.options);
+  source.key = {.name = std::string(request.source),
+                .source_hash = to_hex(sha256(source.text)),
+                .options = join_options(source.options),
+                .target = target_of(device)};
+  return source;
+}
+
+std::vector<char> compile_to_object(const Queue& queue, const KernelSource& source) {
+  // The compiler is one big library that keeps state; one thread at a time.
+  static std::mutex mutex;
+  const std::scoped_lock lock(mutex);
+  try {
+    const sycl::context context = queue.native().get_context();
+    auto bundle = syclexp::create_kernel_bundle_from_source(context, syclexp::source_language::sycl, source.text);
+    const auto object = syclexp::compile(bundle, {queue.native().get_device()},
+                                         syclexp::properties{syclexp::build_options{source.options}});
+    return object.ext_oneapi_get_content();
+  } catch (const sycl::exception& error) {
+    throw Error(ErrorCode::kCompile,
+                fmt::format("kernel file {} does not compile for {} ({})\noptions: {}\n{}", source.key.name,
+                            queue.device().name, queue.device().backend,
+                            source.options.empty() ? "none" : source.key.options, log_of(error.what())));
+  }
+}
+
+}  // namespace dcn::runtime

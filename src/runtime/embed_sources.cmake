@@ -1,0 +1,15 @@
+# cmake -DOUTPUT=embedded_sources.cpp -DFOLDER=src/kernels -P embed_sources.cmake
+# Writes every .hpp of FOLDER into one C++ file as raw string literals.
+file(GLOB names RELATIVE ${FOLDER} ${FOLDER}/*.hpp)
+list(SORT names)
+set(code "// Generated from src/kernels by embed_sources.cmake.\n#include \"runtime/sources.hpp\"\n\n#include <array>\n\n")
+string(APPEND code "namespace dcn::runtime {\n\nnamespace {\n\n")
+list(LENGTH names count)
+string(APPEND code "constexpr std::array<SourceFile, ${count}> kFiles{{\n")
+foreach(name IN LISTS names)
+  file(READ "${FOLDER}/${name}" text)
+  string(APPEND code "    {\"${name}\", R\"__dcn__(${text})__dcn__\"},\n")
+endforeach()
+string(APPEND code "}};\n\n}  // namespace\n\n")
+string(APPEND code "std::span<const SourceFile> embedded_sources() noexcept { return kFiles; }\n\n}  // namespace dcn::runtime\n")
+file(WRITE "${OUTPUT}" "${code}")

@@ -1,0 +1,210 @@
+#include "runtime/kernel.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <sycl/sycl.hpp>
+
+#include "dcn/status.hpp"
+#include "runtime/compiler.hpp"
+#include "runtime/disk_cache.hpp"
+#include "runtime/kernel_key.hpp"
+#include "runtime/prebuilt.hpp"
+#include "runtime/sycl_library.hpp"
+#include "runtime/verbose.hpp"
+
+namespace dcn::runtime {
+
+namespace {
+
+namespace syclexp = sycl::ext::oneapi::experimental;
+using Object = sycl::kernel_bundle<sycl::bundle_state::object>;
+using Executable = sycl::kernel_bundle<sycl::bundle_state::executable>;
+
+/// One compiled kernel file on one device and context.
+struct Slot {
+  std::mutex mutex;  ///< held while building: others who want the same file wait instead of building it again
+  std::optional<sycl::context> context;  ///< keeps the context's identity, which is part of the slot's name, taken
+  std::optional<Executable> bundle;
+  std::map<std::string, std::shared_ptr<sycl::kernel>, std::less<>> kernels;
+};
+
+/// The slots of this process. Leaked: destroying kernels while the process exits aborts in some drivers.
+class Memory {
+ public:
+  static Memory& get() {
+    static auto* memory = new Memory;
+    return *memory;
+  }
+
+  Slot& slot(const Queue& queue, const KernelRequest& request) {
+    const sycl::context context = queue.native().get_context();
+    std::string name = fmt::format("{:x} {:x} {} {}\n{}", std::hash<sycl::context>{}(context),
+                                   std::hash<sycl::device>{}(queue.native().get_device()), request.source,
+                                   join_options(compile_options(request.macros, request.options)), request.text);
+    const std::scoped_lock lock(mutex_);
+    std::unique_ptr<Slot>& slot = slots_[std::move(name)];
+    if (!slot) {
+      slot = std::make_unique<Slot>();
+      slot->context = context;
+    }
+    return *slot;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<Slot>> slots_;
+};
+
+NativeKey native_key(const SourceKey& source, const DeviceInfo& device) {
+  static const std::string runtime = sycl_version();
+  return {.source = source,
+          .device = device.name,
+          .driver = device.driver,
+          .backend = device.backend,
+          .isa = device.kind == "cpu" ? cpu_isa() : "",
+          .runtime = runtime,
+          .environment = codegen_environment()};
+}
+
+std::shared_ptr<sycl::kernel> take_kernel(Executable& bundle, std::string_view file, std::string_view entry) {
+  const std::string name(entry);
+  if (!bundle.ext_oneapi_has_kernel(name)) {
+    throw Error(ErrorCode::kInternal, fmt::format("kernel file {} has no entry '{}'", file, entry));
+  }
+  return std::make_shared<sycl::kernel>(bundle.ext_oneapi_get_kernel(name));
+}
+
+/// Builds one kernel file for one queue, from the cheapest origin that works.
+class Builder {
+ public:
+  Builder(const Queue& queue, const KernelRequest& request)
+      : queue_(queue),
+        entry_(request.entry),
+        source_(prepare_source(request, queue.device())),
+        key_(native_key(source_.key, queue.device()).to_text()),
+        context_(queue.native().get_context()),
+        devices_{queue.native().get_device()} {}
+
+  /// Fills the slot with the bundle and the entry's kernel.
+  KernelOrigin fill(Slot& slot) {
+    if (from_disk(slot)) return KernelOrigin::kDiskCache;
+    if (from_prebuilt(slot)) return KernelOrigin::kBuiltIn;
+    link(slot, compile_to_object(queue_, source_));
+    return KernelOrigin::kCompiled;
+  }
+
+  [[nodiscard]] const KernelSource& source() const { return source_; }
+
+ private:
+  bool from_disk(Slot& slot) {
+    std::optional<std::vector<char>> content = DiskCache::instance().load(key_);
+    if (!content) return false;
+    try {
+      Executable bundle = syclexp::get_kernel_bundle<sycl::bundle_state::executable>(
+          context_, devices_, sycl::span<char>(content->data(), content->size()));
+      // The driver looks at the code only here.
+      slot.kernels[entry_] = take_kernel(bundle, source_.key.name, entry_);
+      slot.bundle = std::move(bundle);
+      return true;
+    } catch (const sycl::exception& error) {
+      verbose(Topic::kCompile, "{}: the cached code is refused and will be rebuilt: {}", source_.key.name,
+              error.what());
+      DiskCache::instance().remove(key_);
+      return false;
+    }
+  }
+
+  bool from_prebuilt(Slot& slot) {
+    const std::string key = source_.key.to_text();
+    for (const PrebuiltKernel& prebuilt : prebuilt_kernels()) {
+      if (prebuilt.key != key) continue;
+      try {
+        link(slot, {prebuilt.content.begin(), prebuilt.content.end()});
+        return true;
+      } catch (const sycl::exception& error) {
+        verbose(Topic::kCompile, "{}: the built-in code is refused: {}", source_.key.name, error.what());
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::kCompile) throw;
+        verbose(Topic::kCompile, "{}: the built-in code is refused: {}", source_.key.name, error.what());
+      }
+      return false;
+    }
+    return false;
+  }
+
+  void link(Slot& slot, std::vector<char> content) {
+    try {
+      const Object object = syclexp::get_kernel_bundle<sycl::bundle_state::object>(
+          context_, devices_, sycl::span<char>(content.data(), content.size()));
+      Executable bundle = sycl::link(object, devices_);
+      slot.kernels[entry_] = take_kernel(bundle, source_.key.name, entry_);
+      store(bundle);
+      slot.bundle = std::move(bundle);
+    } catch (const sycl::exception& error) {
+      throw Error(ErrorCode::kCompile,
+                  fmt::format("kernel file {} does not link for {} ({})\noptions: {}\n{}", source_.key.name,
+                              queue_.device().name, queue_.device().backend,
+                              source_.options.empty() ? "none" : source_.key.options, error.what()));
+    }
+  }
+
+  void store(const Executable& bundle) {
+    try {
+      DiskCache::instance().store(key_, bundle.ext_oneapi_get_content());
+    } catch (const sycl::exception& error) {
+      verbose(Topic::kCompile, "{}: not cached, this device gives no native code: {}", source_.key.name, error.what());
+    }
+  }
+
+  const Queue& queue_;
+  std::string entry_;
+  KernelSource source_;
+  std::string key_;
+  sycl::context context_;
+  std::vector<sycl::device> devices_;
+};
+
+}  // namespace
+
+std::string_view to_string(KernelOrigin origin) noexcept {
+  switch (origin) {
+    case KernelOrigin::kMemory:
+      return "memory";
+    case KernelOrigin::kDiskCache:
+      return "disk cache";
+    case KernelOrigin::kBuiltIn:
+      return "built-in";
+    case KernelOrigin::kCompiled:
+      return "compiled";
+  }
+  return "unknown";
+}
+
+Kernel get_kernel(const Queue& queue, const KernelRequest& request) {
+  Slot& slot = Memory::get().slot(queue, request);
+  const std::scoped_lock lock(slot.mutex);
+  const auto known = slot.kernels.find(request.entry);
+  if (known != slot.kernels.end()) return {known->second, known->first, KernelOrigin::kMemory};
+
+  const auto start = std::chrono::steady_clock::now();
+  KernelOrigin origin = KernelOrigin::kMemory;
+  if (slot.bundle) {
+    slot.kernels[std::string(request.entry)] = take_kernel(*slot.bundle, request.source, request.entry);
+  } else {
+    try {
+      origin = Builder(queue, request).fill(slot);
+    } catch (const Error& error) {
+      throw error.code() == ErrorCode::kCompile ? error.in(fmt::format("kernel {}", request.entry)) : error;
+    }
+  }
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  verbose(Topic::kCompile, "{} of {} [{}]: {}, {:.1f} ms", request.entry, request.source,
+          join_options(compile_options(request.macros, request.options)), to_string(origin), took.count());
+  return {slot.kernels.find(request.entry)->second, std::string(request.entry), origin};
+}
+
+}  // namespace dcn::runtime
