@@ -149,12 +149,10 @@ Dataset parse_dataset(std::string_view text, const std::string& name) {
                             name, root.is_array() ? " (this is a list: a results file?)" : ""));
   }
   Dataset dataset;
-  dataset.images = read_entries<Image>(root, "images", name, [](const Entry& entry) {
-    return Image{entry.whole("id"), entry.text("file_name")};
-  });
-  dataset.categories = read_entries<Category>(root, "categories", name, [](const Entry& entry) {
-    return Category{entry.whole("id"), entry.text("name")};
-  });
+  dataset.images = read_entries<Image>(
+      root, "images", name, [](const Entry& entry) { return Image{entry.whole("id"), entry.text("file_name")}; });
+  dataset.categories = read_entries<Category>(
+      root, "categories", name, [](const Entry& entry) { return Category{entry.whole("id"), entry.text("name")}; });
   dataset.annotations = read_entries<Annotation>(root, "annotations", name, [](const Entry& entry) {
     Annotation annotation;
     annotation.id = entry.whole("id");
@@ -202,25 +200,27 @@ std::vector<Result> read_results(const std::filesystem::path& file) {
   return parse_results(read_text(file), file.string());
 }
 
+std::string to_json(const Result& result) {
+  std::string text;
+  auto out = std::back_inserter(text);
+  fmt::format_to(out, "{{\"image_id\": {}, \"category_id\": {}, \"bbox\": [{}], \"score\": {}", result.image_id,
+                 result.category_id, fmt::join(result.bbox, ", "), result.score);
+  if (!result.keypoints.empty()) fmt::format_to(out, ", \"keypoints\": [{}]", fmt::join(result.keypoints, ", "));
+  if (result.box3d) {
+    fmt::format_to(out, ", \"alpha\": {}, \"dim\": [{}], \"loc\": [{}], \"rot_y\": {}", result.box3d->alpha,
+                   fmt::join(result.box3d->dimensions, ", "), fmt::join(result.box3d->location, ", "),
+                   result.box3d->rotation_y);
+  }
+  fmt::format_to(out, ", \"file_name\": {}", quoted(result.file_name));
+  if (result.frame > 0) fmt::format_to(out, ", \"frame\": {}", result.frame);
+  if (!result.label.empty()) fmt::format_to(out, ", \"label\": {}", quoted(result.label));
+  text += '}';
+  return text;
+}
+
 std::string to_json(std::span<const Result> results) {
   std::string text = "[";
-  auto out = std::back_inserter(text);
-  const char* separator = "\n";
-  for (const Result& result : results) {
-    fmt::format_to(out, "{}{{\"image_id\": {}, \"category_id\": {}, \"bbox\": [{}], \"score\": {}", separator,
-                   result.image_id, result.category_id, fmt::join(result.bbox, ", "), result.score);
-    if (!result.keypoints.empty()) fmt::format_to(out, ", \"keypoints\": [{}]", fmt::join(result.keypoints, ", "));
-    if (result.box3d) {
-      fmt::format_to(out, ", \"alpha\": {}, \"dim\": [{}], \"loc\": [{}], \"rot_y\": {}", result.box3d->alpha,
-                     fmt::join(result.box3d->dimensions, ", "), fmt::join(result.box3d->location, ", "),
-                     result.box3d->rotation_y);
-    }
-    fmt::format_to(out, ", \"file_name\": {}", quoted(result.file_name));
-    if (result.frame > 0) fmt::format_to(out, ", \"frame\": {}", result.frame);
-    if (!result.label.empty()) fmt::format_to(out, ", \"label\": {}", quoted(result.label));
-    text += '}';
-    separator = ",\n";
-  }
+  for (std::size_t i = 0; i < results.size(); ++i) text += (i == 0 ? "\n" : ",\n") + to_json(results[i]);
   text += results.empty() ? "]\n" : "\n]\n";
   return text;
 }

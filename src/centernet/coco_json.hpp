@@ -71,7 +71,9 @@ struct Result {
 [[nodiscard]] std::vector<Result> read_results(const std::filesystem::path& file);
 [[nodiscard]] std::vector<Result> parse_results(std::string_view text, const std::string& name);
 
-/// A results list, one object a line. Names that are not UTF-8 get replacement characters.
+/// One object of a results list, on one line. Bytes of names that are not UTF-8 become replacement characters.
+[[nodiscard]] std::string to_json(const Result& result);
+/// A results list, one object a line.
 [[nodiscard]] std::string to_json(std::span<const Result> results);
 
 /// The `double` nearest to the shortest decimal form of `value`: 0.3F becomes 0.3, not 0.300000011920929. With it the
