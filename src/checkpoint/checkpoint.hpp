@@ -37,7 +37,7 @@ struct Checkpoint {
 /// Refuses, before allocating, whatever would need more than this.
 struct LoadLimits {
   std::uint64_t max_tensor_bytes = std::uint64_t{8} << 30;  ///< all tensors together
-  std::uint64_t max_objects = 4'000'000;                    ///< objects a pickle may build
+  std::uint64_t max_objects = 1'000'000;                    ///< objects a pickle may build
 };
 
 /// Recognises the format by content, not by name. \throws Error kIo or kBadFile naming the file, and the offset where
