@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "dcn/tensor.hpp"
@@ -22,7 +23,7 @@ namespace dcn {
 
 /// What `centernet devices` shows of one SYCL device.
 struct DeviceInfo {
-  int index = 0;     ///< what `--device <index>` takes
+  int index = 0;     ///< what `--device <index>` takes; -1 for a wrapped queue of a device that is not listed
   std::string name;  ///< e.g. "Intel(R) Xeon(R) Processor"
   std::string vendor;
   std::string kind;          ///< "cpu", "gpu", "accelerator"
@@ -31,7 +32,7 @@ struct DeviceInfo {
   std::uint64_t memory = 0;  ///< global memory in bytes
   std::uint32_t compute_units = 0;
   bool fp16 = false;
-  bool bf16 = false;
+  bool bf16 = false;  ///< kernels may use sycl::ext::oneapi::bfloat16
   bool fp64 = false;
   bool usable = false;       ///< kernels can be compiled for it and device memory allocated on it
   std::string why_unusable;  ///< one sentence with the remedy, empty when usable
@@ -57,6 +58,7 @@ class Queue {
 
   /// USM device memory, 64-byte aligned at least. `bytes` 0 gives nullptr. \throws Error kOutOfMemory with the size.
   [[nodiscard]] void* allocate(std::size_t bytes) const;
+  /// Frees what allocate() gave, or nullptr. No submitted work may still use it: wait() first.
   void free(void* pointer) const noexcept;
   /// Asynchronous copy between any host or USM pointers; the host side must live until wait().
   void copy(void* destination, const void* source, std::size_t bytes) const;
@@ -70,11 +72,23 @@ class Queue {
   std::shared_ptr<State> state_;
 };
 
-/// Device memory with an owner. Move-only.
+/// Device memory with an owner. Move-only. Freed when the queue's work is done, so it may go out of scope while kernels
+/// that use it still run.
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
+  /// \throws Error kOutOfMemory with the size.
   DeviceBuffer(Queue queue, std::size_t bytes);
+  DeviceBuffer(const DeviceBuffer&) = delete;
+  DeviceBuffer& operator=(const DeviceBuffer&) = delete;
+  DeviceBuffer(DeviceBuffer&& other) noexcept
+      : memory_(std::move(other.memory_)), bytes_(std::exchange(other.bytes_, 0)) {}
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+    memory_ = std::move(other.memory_);
+    bytes_ = std::exchange(other.bytes_, 0);
+    return *this;
+  }
+  ~DeviceBuffer() = default;
 
   [[nodiscard]] void* data() const noexcept { return memory_.get(); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }

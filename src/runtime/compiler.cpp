@@ -63,10 +63,10 @@ std::vector<char> compile_to_object(const Queue& queue, const KernelSource& sour
                                          syclexp::properties{syclexp::build_options{source.options}});
     return object.ext_oneapi_get_content();
   } catch (const sycl::exception& error) {
-    throw Error(ErrorCode::kCompile,
-                fmt::format("kernel file {} does not compile for {} ({})\noptions: {}\n{}", source.key.name,
-                            queue.device().name, queue.device().backend,
-                            source.options.empty() ? "none" : source.key.options, log_of(error.what())));
+    throw Error(ErrorCode::kCompile, fmt::format("kernel file {} does not compile for {} ({})\noptions: {}\n{}",
+                                                 source.key.name, queue.device().name, queue.device().backend,
+                                                 source.options.empty() ? "none" : source.key.options,
+                                                 restore_locations(log_of(error.what()), source.text)));
   }
 }
 

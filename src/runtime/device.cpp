@@ -317,7 +317,15 @@ void Queue::wait() const {
 
 DeviceBuffer::DeviceBuffer(Queue queue, std::size_t bytes) : bytes_(bytes) {
   void* pointer = queue.allocate(bytes);
-  memory_ = std::shared_ptr<void>(pointer, [queue = std::move(queue)](void* memory) { queue.free(memory); });
+  memory_ = std::shared_ptr<void>(pointer, [queue = std::move(queue)](void* memory) {
+    if (memory == nullptr || exiting) return;
+    try {
+      queue.native().wait();
+    } catch (const sycl::exception& error) {
+      verbose(Topic::kExec, "wait before free: {}", error.what());
+    }
+    queue.free(memory);
+  });
 }
 
 }  // namespace dcn

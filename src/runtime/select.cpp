@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <vector>
 
 #include "dcn/status.hpp"
@@ -35,36 +36,45 @@ constexpr std::string_view kCudaRemedy =
     "NVIDIA GPUs need NVIDIA's driver and the oneAPI plugin for NVIDIA GPUs (libur_adapter_cuda.so beside libsycl.so)";
 
 constexpr Kind kKinds[] = {
-    {"cpu", "a CPU device", is_cpu, kCpuRemedy},
-    {"gpu", "a GPU", is_gpu, ""},
-    {"xpu", "an Intel GPU", is_intel_gpu, kIntelRemedy},
-    {"cuda", "an NVIDIA GPU", is_cuda, kCudaRemedy},
+    {"cpu", "a CPU device was asked for", is_cpu, kCpuRemedy},
+    {"gpu", "a GPU was asked for", is_gpu, ""},
+    {"xpu", "an Intel GPU was asked for", is_intel_gpu, kIntelRemedy},
+    {"cuda", "an NVIDIA GPU was asked for", is_cuda, kCudaRemedy},
 };
 
 /// Variables that hide devices: worth naming when one is missing.
 std::string hiding_variables() {
   std::string text;
-  for (const char* name : {"ONEAPI_DEVICE_SELECTOR", "OCL_ICD_FILENAMES", "OCL_ICD_VENDORS"}) {
-    const char* value = std::getenv(name);
-    if (value != nullptr) text += fmt::format(" {}={} is set and may hide devices.", name, value);
+  const char* selector = std::getenv("ONEAPI_DEVICE_SELECTOR");
+  if (selector != nullptr) text += fmt::format(" ONEAPI_DEVICE_SELECTOR={} is set and hides devices.", selector);
+  // A list of drivers is no hindrance as such; we set one ourselves.
+  const char* drivers = std::getenv("OCL_ICD_FILENAMES");
+  std::string_view rest = drivers == nullptr ? "" : drivers;
+  while (!rest.empty()) {
+    const std::string_view path = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(path.size() == rest.size() ? rest.size() : path.size() + 1);
+    std::error_code error;
+    if (!path.empty() && !std::filesystem::exists(path, error)) {
+      text += fmt::format(" OCL_ICD_FILENAMES names {}, which does not exist: unset it.", path);
+    }
   }
   return text;
 }
 
 std::string listing(std::span<const DeviceInfo> devices) {
   if (devices.empty()) return "There is no SYCL device at all.";
-  std::string text = "There is";
+  std::string text;
   for (const DeviceInfo& device : devices) {
-    text += fmt::format("{} {}: {} ({}, {})", device.index == devices.front().index ? "" : ",", device.index,
-                        device.name, device.kind, device.backend);
+    text += fmt::format("{} {}: {} ({}, {})", text.empty() ? "Devices here:" : ",", device.index, device.name,
+                        device.kind, device.backend);
   }
   return text + ".";
 }
 
 [[noreturn]] void fail(std::string_view wanted, std::string_view what, std::string_view remedy,
                        std::span<const DeviceInfo> devices, const std::string& tried) {
-  throw Error(ErrorCode::kNoDevice, fmt::format("device '{}': {} was asked for and none can be used. {}{} {}.{}",
-                                                wanted, what, listing(devices), tried, remedy, hiding_variables()));
+  throw Error(ErrorCode::kNoDevice, fmt::format("device '{}': {}, and none can be used. {}{} {}.{}", wanted, what,
+                                                listing(devices), tried, remedy, hiding_variables()));
 }
 
 /// Native drivers before OpenCL, which shows the same Intel GPU a second time.
@@ -96,7 +106,8 @@ std::size_t select_auto(std::span<const DeviceInfo> devices, const Probe& probe)
   if (const std::size_t* found = first_working(devices, gpus, probe, tried)) return *found;
   const auto cpu = std::find_if(devices.begin(), devices.end(), is_cpu);
   if (cpu == devices.end()) {
-    fail("auto", "any device", fmt::format("{}. {}. {}", kCpuRemedy, kIntelRemedy, kCudaRemedy), devices, tried);
+    fail("auto", "any GPU or CPU would do", fmt::format("{}. {}. {}", kCpuRemedy, kIntelRemedy, kCudaRemedy), devices,
+         tried);
   }
   return static_cast<std::size_t>(cpu - devices.begin());
 }
@@ -124,7 +135,7 @@ std::size_t select_device(std::string_view wanted, std::span<const DeviceInfo> d
   const auto found =
       std::find_if(devices.begin(), devices.end(), [&](const DeviceInfo& d) { return d.index == index; });
   if (found == devices.end()) {
-    fail(wanted, fmt::format("the device with index {}", index), devices.empty() ? kCpuRemedy : "Choose one of these",
+    fail(wanted, fmt::format("index {} was asked for", index), devices.empty() ? kCpuRemedy : "Choose one of these",
          devices, "");
   }
   return static_cast<std::size_t>(found - devices.begin());

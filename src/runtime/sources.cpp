@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <utility>
 #include <vector>
 
 #include "dcn/status.hpp"
@@ -34,6 +36,37 @@ std::string_view quoted_include(std::string_view line) {
   return words.substr(0, words.find('"'));
 }
 
+/// The next line of `text`, which loses it.
+std::string_view take_line(std::string_view& text) {
+  const std::size_t length = text.find('\n');
+  const std::string_view line = text.substr(0, length);
+  text.remove_prefix(length == std::string_view::npos ? text.size() : length + 1);
+  return line;
+}
+
+struct Location {
+  std::string_view file;
+  int line = 0;
+};
+
+/// File and line of every line of an expanded text; the first is at index 1.
+std::vector<Location> locations(std::string_view expanded) {
+  std::vector<Location> result(1);
+  Location next;
+  while (!expanded.empty()) {
+    const std::string_view line = take_line(expanded);
+    result.push_back(next);
+    ++next.line;
+    constexpr std::string_view kLine = "#line ";
+    if (!line.starts_with(kLine)) continue;
+    const std::size_t quote = line.find('"');
+    if (quote == std::string_view::npos) continue;
+    std::from_chars(line.data() + kLine.size(), line.data() + line.size(), next.line);
+    next.file = line.substr(quote + 1, line.rfind('"') - quote - 1);
+  }
+  return result;
+}
+
 class Expander {
  public:
   using Lookup = std::function<std::optional<std::string_view>(std::string_view)>;
@@ -43,9 +76,7 @@ class Expander {
     seen_.push_back(name);
     out_ += fmt::format("#line 1 \"{}\"\n", name);
     for (int number = 1; !text.empty(); ++number) {
-      const std::size_t length = text.find('\n');
-      const std::string_view line = text.substr(0, length);
-      text.remove_prefix(length == std::string_view::npos ? text.size() : length + 1);
+      const std::string_view line = take_line(text);
       const std::string_view included = quoted_include(line);
       if (!included.empty()) {
         include(name, number, included);
@@ -94,6 +125,33 @@ std::string expand_source(std::string_view name, std::string_view text,
   Expander expander(lookup);
   expander.add(name, text);
   return expander.take();
+}
+
+std::string restore_locations(std::string_view log, std::string_view expanded) {
+  constexpr std::string_view kPrefix = "rtc_";
+  constexpr std::string_view kSuffix = ".cpp:";
+  const std::vector<Location> where = locations(expanded);
+  std::string out;
+  while (!log.empty()) {
+    const std::size_t start = log.find(kPrefix);
+    out.append(log.substr(0, start));
+    if (start == std::string_view::npos) break;
+    log.remove_prefix(start);
+    const std::size_t digits = log.find_first_not_of("0123456789", kPrefix.size());
+    std::size_t line = 0;
+    if (digits != std::string_view::npos && log.substr(digits).starts_with(kSuffix)) {
+      std::from_chars(log.data() + digits + kSuffix.size(), log.data() + log.size(), line);
+    }
+    if (line > 0 && line < where.size() && !where[line].file.empty()) {
+      out += fmt::format("{}:{}", where[line].file, where[line].line);
+      const std::size_t end = log.find_first_not_of("0123456789", digits + kSuffix.size());
+      log.remove_prefix(std::min(end, log.size()));
+    } else {
+      out.append(kPrefix);
+      log.remove_prefix(kPrefix.size());
+    }
+  }
+  return out;
 }
 
 }  // namespace dcn::runtime

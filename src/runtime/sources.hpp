@@ -29,4 +29,8 @@ struct SourceFile {
 [[nodiscard]] std::string expand_source(std::string_view name, std::string_view text,
                                         const std::function<std::optional<std::string_view>(std::string_view)>& lookup);
 
+/// The compiler's log with "rtc_0.cpp:<line of the expanded text>:" turned into "<file>:<its line>:". The run-time
+/// compiler honours #line in what it quotes, and ignores it in the position it prints.
+[[nodiscard]] std::string restore_locations(std::string_view log, std::string_view expanded);
+
 }  // namespace dcn::runtime
