@@ -24,6 +24,7 @@ struct DeformConv2dParams {
   std::int64_t groups = 1;             ///< splits input and output channels, as in any convolution
   std::int64_t deformable_groups = 1;  ///< splits input channels; each part has offsets (and masks) of its own
 
+  /// Output height for an input of `height` rows; not positive when the kernel does not fit.
   [[nodiscard]] std::int64_t output_h(std::int64_t height) const noexcept;
   [[nodiscard]] std::int64_t output_w(std::int64_t width) const noexcept;
 };
@@ -31,16 +32,25 @@ struct DeformConv2dParams {
 /// What happens to the result before it is written once.
 enum class Activation : std::uint8_t { kNone, kRelu };
 
-/// The tensors of one call, all in memory that the queue's device can reach, logical sizes in the order N, C, H, W.
+/// The tensors of one call.
+///
+/// output[n, o, y, x] = bias[o] + sum over taps (i, j) and channels c of o's group of
+///     weight[o, c, i, j] * mask[n, g, i, j, y, x] * input[n, c](y * stride_h - padding_h + i * dilation_h + dy,
+///                                                              x * stride_w - padding_w + j * dilation_w + dx)
+/// with (dy, dx) = offset[n, g, i, j, :, y, x], g the deformable group of c, and input[n, c](...) bilinear: zero at
+/// and beyond one pixel outside of the picture, and for positions that are not finite; each corner outside counts as
+/// zero.
+///
+/// All are in memory that the queue's device can reach, logical sizes in the order N, C, H, W.
 /// The data type is one for all of them: f32, f16, bf16 or f64. Positions are computed, and sums accumulated, in
 /// f32 (f64 for f64) whatever the type.
 struct DeformConv2dTensors {
   TensorView input;                ///< [N, in_channels, H, W], NHWC (native) or NCHW, dense or strided
   TensorView offset;               ///< [N, 2 * deformable_groups * kernel_h * kernel_w, OH, OW]; per tap (dy, dx)
-  std::optional<TensorView> mask;  ///< [N, deformable_groups * kernel_h * kernel_w, OH, OW]; absent: v1
+  std::optional<TensorView> mask{};  ///< [N, deformable_groups * kernel_h * kernel_w, OH, OW]; absent: v1
   TensorView weight;               ///< [out_channels, in_channels / groups, kernel_h, kernel_w], contiguous
-  std::optional<TensorView> bias;  ///< [out_channels]
-  TensorView output;               ///< [N, out_channels, OH, OW], any strides that do not overlap
+  std::optional<TensorView> bias{};  ///< [out_channels]
+  TensorView output;               ///< [N, out_channels, OH, OW], any strides that do not overlap; not the input
 };
 
 /// What a plan is made for: everything of a call but the pointers.
@@ -49,7 +59,8 @@ struct DeformConv2dDesc {
   DeformConv2dTensors tensors;  ///< `data` pointers are ignored
   bool mask_is_logit = false;   ///< apply a sigmoid to the mask while it is read (DCNv2's conv_offset_mask)
   Activation activation = Activation::kNone;
-  std::string force_variant;  ///< empty: environment DCN_FORCE_VARIANT, else the first that accepts
+  std::string force_variant{};  ///< empty: environment DCN_FORCE_VARIANT, else the first that suits
+  bool force_wide_index = false;  ///< 64-bit index arithmetic although the sizes do not need it
 };
 
 /// A checked, planned call: chooses the variant, packs weights once, then runs any number of times with no allocation.
@@ -68,23 +79,32 @@ class DeformConv2dPlan {
   DeformConv2dPlan(DeformConv2dPlan&&) noexcept;
   DeformConv2dPlan& operator=(DeformConv2dPlan&&) noexcept;
 
-  /// Packs weight and bias (device-reachable memory) into the variant's own layout, kept inside the plan.
+  /// Packs weight and bias (device-reachable memory) into the variant's own layout, kept inside the plan. Asynchronous:
+  /// both must live until the queue has come to it. May be called again with new values.
+  /// \throws Error kInvalidArgument when they are not of the desc's sizes and types.
   void set_weights(const TensorView& weight, const std::optional<TensorView>& bias);
   /// Submits the work. Sizes, strides and types must be those of the desc; weight and bias of `tensors` are ignored.
+  /// \throws Error kInvalidArgument naming the tensor that differs or has no data, or when set_weights was not called.
   void run(const DeformConv2dTensors& tensors) const;
 
   [[nodiscard]] const std::string& variant() const noexcept;  ///< name of the variant that runs
-  [[nodiscard]] std::size_t scratch_bytes() const noexcept;   ///< device memory the plan holds besides packed weights
+  /// Device memory that the plan holds besides packed weights: one pixel of zeros, whatever batch and size.
+  [[nodiscard]] std::size_t scratch_bytes() const noexcept;
+  /// Local memory of one work-group, in which the sampled tile lives; at most what the device has.
+  [[nodiscard]] std::size_t local_bytes() const noexcept;
+  /// One line on how the work is cut, for logs and reports.
+  [[nodiscard]] std::string describe() const;
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-/// One call: plan, pack, run. Asynchronous. Batch 0 is valid and does nothing.
+/// One call: plan, pack, run. Returns when the output is written, because the packed weights belong to the call. Batch 0
+/// is valid and does nothing.
 void deform_conv2d(Queue& queue, const DeformConv2dParams& params, const DeformConv2dTensors& tensors);
 
-/// Names of all variants in the order in which they are tried; the last is "reference".
+/// Names of all variants in the order in which they are tried; the last is "reference", which takes every call.
 [[nodiscard]] std::vector<std::string> deform_conv2d_variants();
 
 }  // namespace dcn

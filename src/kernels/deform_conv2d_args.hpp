@@ -1,0 +1,56 @@
+/// \file deform_conv2d_args.hpp
+/// What the kernels of deformable convolution are launched with. Shared by host and device.
+#pragma once
+
+/// Parts of the fused kernel's local memory start at this address.
+constexpr unsigned kFusedAlignment = 64;
+
+/// Everything of one call. Strides count elements, in the order N, C, H, W; a dimension's extent is in the field of its
+/// name.
+struct DeformConv2dArgs {
+  const void* input;
+  const void* offset;
+  const void* mask;  ///< null: every tap counts fully
+  const void* weight;  ///< reference: as the user's tensor; fused: packed by deform_conv2d_pack
+  const void* bias;  ///< null: none. Reference: element type; fused: f32
+  const void* zeros;  ///< fused: `in_channels` zeros, read in place of corners outside of the picture
+  void* output;
+
+  long long input_stride[4];
+  long long offset_stride[4];
+  long long mask_stride[4];
+  long long output_stride[4];
+
+  long long batch;
+  long long in_channels, height, width;
+  long long out_channels, out_height, out_width;
+
+  int kernel_h, kernel_w;
+  int stride_h, stride_w;
+  int padding_h, padding_w;
+  int dilation_h, dilation_w;
+  int groups, deformable_groups;
+  int mask_is_logit;
+  int relu;
+
+  // How the fused kernel cuts its work.
+  int tile_pixels;       ///< output pixels of one work-group
+  int slice_panels;      ///< weight panels of one work-group
+  int slices_per_group;  ///< work-groups that share the output channels of one group
+  int panels_per_group;  ///< ceil(out_channels / groups / panel width)
+};
+static_assert(sizeof(DeformConv2dArgs) <= 1024, "argument space of some devices");
+
+/// deform_conv2d_pack: weight [out_channels, group_channels, kernel_h, kernel_w] into f32 panels
+/// [groups, panels_per_group, K, panel width], where K walks the channels of a group, cut where the deformable group
+/// changes; within a cut, taps, and within a tap, channels. Columns past the last output channel are zero.
+struct DeformConv2dPackArgs {
+  const void* weight;
+  const void* bias;  ///< null: zeros are written
+  float* packed_weight;
+  float* packed_bias;  ///< [groups, panels_per_group, panel width]
+  long long in_channels, out_channels;
+  int taps;
+  int groups, deformable_groups;
+  int panels_per_group;
+};

@@ -1,0 +1,374 @@
+/// \file deform_conv2d_fused.hpp
+/// Deformable convolution in one pass: a work-group (one sub-group) samples a tile of output pixels, one tap and a chunk
+/// of channels at a time, into local memory, and multiplies it there by packed weights. The columns of im2col never
+/// reach global memory, and the output is written once.
+///
+/// Lanes are pixels while positions are computed, input channels while sampling, output channels while multiplying, so
+/// that every address is uniform across the sub-group, and memory is read in whole vectors.
+///
+/// Macros: DCN_T_*, DCN_INDEX (deform_common.hpp);
+///   DCN_LANES      size of the sub-group
+///   DCN_ROWS       output pixels of one register block
+///   DCN_VECTORS    sub-group widths of output channels of one register block; a weight panel has that many columns
+///   DCN_CHUNK      channels sampled at a time
+///   DCN_UNIT_CHANNELS  1 when the input's channel stride is 1 (NHWC), 0 for any other stride
+#include <sycl/accessor.hpp>
+#include <sycl/builtins.hpp>
+#include <sycl/group_barrier.hpp>
+#include <sycl/sub_group.hpp>
+#include <sycl/vector.hpp>
+
+#include "deform_common.hpp"
+#include "deform_conv2d_args.hpp"
+
+namespace syclexp = sycl::ext::oneapi::experimental;
+
+constexpr int kLanes = DCN_LANES;
+constexpr int kRows = DCN_ROWS;
+constexpr int kVectors = DCN_VECTORS;
+constexpr int kChunk = DCN_CHUNK;
+constexpr int kPanel = kLanes * kVectors;
+
+/// The parts of local memory. deform_conv2d.cpp computes the same sum (fused_local_bytes).
+struct Tile {
+  float* column;            ///< [rows][kChunk]: sampled input
+  float* sum;               ///< [slice_panels][rows][kPanel]
+  const Element** corner;   ///< [4][pixels]: where each corner's channel 0 is
+  Index* pixel_input;       ///< [pixels]: element index of the pixel's picture in the input, ...
+  Index* pixel_offset;      ///< ... of the pixel in the offset,
+  Index* pixel_mask;        ///< ... in the mask,
+  Index* pixel_output;      ///< ... and in the output
+  float* corner_weight;     ///< [4][pixels]
+  float* pixel_y;           ///< [pixels]: position of tap (0, 0) with no offset
+  float* pixel_x;
+  int pixels;               ///< tile_pixels, rounded up to whole sub-groups
+  int rows;                 ///< tile_pixels, rounded up to whole register blocks
+  int valid;                ///< pixels of this tile that exist
+  int panels;               ///< weight panels of this slice
+};
+
+inline int round_up(int value, int step) { return (value + step - 1) / step * step; }
+
+inline Tile carve(const DeformConv2dArgs& args, unsigned char* memory) {
+  // Whole cache lines; the host asks for kFusedAlignment bytes more than the parts need.
+  const auto address = reinterpret_cast<unsigned long long>(memory);
+  memory += (kFusedAlignment - address % kFusedAlignment) % kFusedAlignment;
+  Tile tile;
+  tile.pixels = round_up(args.tile_pixels, kLanes);
+  tile.rows = round_up(args.tile_pixels, kRows);
+  tile.column = reinterpret_cast<float*>(memory);
+  tile.sum = tile.column + tile.rows * kChunk;
+  tile.corner = reinterpret_cast<const Element**>(tile.sum + args.slice_panels * tile.rows * kPanel);
+  tile.pixel_input = reinterpret_cast<Index*>(tile.corner + 4 * tile.pixels);
+  tile.pixel_offset = tile.pixel_input + tile.pixels;
+  tile.pixel_mask = tile.pixel_offset + tile.pixels;
+  tile.pixel_output = tile.pixel_mask + tile.pixels;
+  tile.corner_weight = reinterpret_cast<float*>(tile.pixel_output + tile.pixels);
+  tile.pixel_y = tile.corner_weight + 4 * tile.pixels;
+  tile.pixel_x = tile.pixel_y + tile.pixels;
+  return tile;
+}
+
+/// What does not change from tap to tap. Lanes are pixels.
+inline void locate_pixels(const DeformConv2dArgs& args, const Tile& tile, Index first, int lane) {
+  const Index width = static_cast<Index>(args.out_width);
+  const Index height = static_cast<Index>(args.out_height);
+  for (int base = 0; base < tile.pixels; base += kLanes) {
+    // One division for all lanes; the lanes walk on from there.
+    const Index start = first + base;
+    Index y = start / width;
+    Index x = start - y * width + lane;
+    Index n = y / height;
+    y -= n * height;
+    while (x >= width) {
+      x -= width;
+      ++y;
+    }
+    while (y >= height) {
+      y -= height;
+      ++n;
+    }
+    const int m = base + lane;
+    if (m >= tile.valid) n = y = x = 0;
+    tile.pixel_y[m] = static_cast<float>(y * args.stride_h - args.padding_h);
+    tile.pixel_x[m] = static_cast<float>(x * args.stride_w - args.padding_w);
+    tile.pixel_input[m] = n * static_cast<Index>(args.input_stride[0]);
+    tile.pixel_offset[m] = n * static_cast<Index>(args.offset_stride[0]) +
+                           y * static_cast<Index>(args.offset_stride[2]) +
+                           x * static_cast<Index>(args.offset_stride[3]);
+    tile.pixel_mask[m] = n * static_cast<Index>(args.mask_stride[0]) + y * static_cast<Index>(args.mask_stride[2]) +
+                         x * static_cast<Index>(args.mask_stride[3]);
+    tile.pixel_output[m] = n * static_cast<Index>(args.output_stride[0]) +
+                           y * static_cast<Index>(args.output_stride[2]) +
+                           x * static_cast<Index>(args.output_stride[3]);
+  }
+}
+
+/// Corners and their weights of one tap for the whole tile. Lanes are pixels. A corner outside of the picture points to
+/// zeros: multiplying by a zero weight would let a NaN of an unrelated element through.
+inline void locate_corners(const DeformConv2dArgs& args, const Tile& tile, int tap_y, int tap_x, int deformable_group,
+                           int lane) {
+  const int taps = args.kernel_h * args.kernel_w;
+  const int tap = tap_y * args.kernel_w + tap_x;
+  const Index dy_channel =
+      static_cast<Index>(deformable_group * 2 * taps + 2 * tap) * static_cast<Index>(args.offset_stride[1]);
+  const Index dx_channel = dy_channel + static_cast<Index>(args.offset_stride[1]);
+  const Index mask_channel =
+      static_cast<Index>(deformable_group * taps + tap) * static_cast<Index>(args.mask_stride[1]);
+  const auto* input = static_cast<const Element*>(args.input);
+  const auto* offset = static_cast<const Element*>(args.offset);
+  const auto* mask = static_cast<const Element*>(args.mask);
+  const auto* zeros = static_cast<const Element*>(args.zeros);
+  const float height = static_cast<float>(args.height);
+  const float width = static_cast<float>(args.width);
+  const Index step_y = static_cast<Index>(args.input_stride[2]);
+  const Index step_x = static_cast<Index>(args.input_stride[3]);
+  const float shift_y = static_cast<float>(tap_y * args.dilation_h);
+  const float shift_x = static_cast<float>(tap_x * args.dilation_w);
+  for (int base = 0; base < tile.pixels; base += kLanes) {
+    const int m = base + lane;
+    float y = tile.pixel_y[m] + shift_y + load(offset[tile.pixel_offset[m] + dy_channel]);
+    float x = tile.pixel_x[m] + shift_x + load(offset[tile.pixel_offset[m] + dx_channel]);
+    // False for NaN as well.
+    const bool inside = (m < tile.valid) & (y > -1.0f) & (x > -1.0f) & (y < height) & (x < width);
+    y = inside ? y : 0.0f;
+    x = inside ? x : 0.0f;
+    float factor = 1.0f;
+    if (mask != nullptr) {
+      factor = load(mask[tile.pixel_mask[m] + mask_channel]);
+      if (args.mask_is_logit) factor = 1.0f / (1.0f + sycl::exp(-factor));
+      factor = inside ? factor : 0.0f;
+    }
+    const float floor_y = sycl::floor(y);
+    const float floor_x = sycl::floor(x);
+    const float low_y = y - floor_y;
+    const float low_x = x - floor_x;
+    const bool top = inside & (floor_y >= 0.0f);
+    const bool bottom = inside & (floor_y < height - 1.0f);
+    const bool left = floor_x >= 0.0f;
+    const bool right = floor_x < width - 1.0f;
+    const Element* corner = input + (tile.pixel_input[m] + static_cast<Index>(floor_y) * step_y +
+                                     static_cast<Index>(floor_x) * step_x);
+    tile.corner[0 * tile.pixels + m] = top & left ? corner : zeros;
+    tile.corner[1 * tile.pixels + m] = top & right ? corner + step_x : zeros;
+    tile.corner[2 * tile.pixels + m] = bottom & left ? corner + step_y : zeros;
+    tile.corner[3 * tile.pixels + m] = bottom & right ? corner + (step_y + step_x) : zeros;
+    const float upper = (1.0f - low_y) * factor;
+    const float lower = low_y * factor;
+    tile.corner_weight[0 * tile.pixels + m] = upper * (1.0f - low_x);
+    tile.corner_weight[1 * tile.pixels + m] = upper * low_x;
+    tile.corner_weight[2 * tile.pixels + m] = lower * (1.0f - low_x);
+    tile.corner_weight[3 * tile.pixels + m] = lower * low_x;
+  }
+}
+
+/// Channels [channel, channel + count) of one tap of all pixels into tile.column. Lanes are channels.
+inline void sample(const DeformConv2dArgs& args, const Tile& tile, int channel, int count, int lane) {
+#if !DCN_UNIT_CHANNELS
+  const auto* zeros = static_cast<const Element*>(args.zeros);
+  const Index stride = static_cast<Index>(args.input_stride[1]);
+#endif
+  for (int m = 0; m < tile.rows; ++m) {
+    // Rows that only fill up a register block: whatever they hold is never written.
+    if (m >= tile.valid) {
+      for (int c = lane; c < kChunk; c += kLanes) tile.column[m * kChunk + c] = 0.0f;
+      continue;
+    }
+    const Element* corner0 = tile.corner[0 * tile.pixels + m];
+    const Element* corner1 = tile.corner[1 * tile.pixels + m];
+    const Element* corner2 = tile.corner[2 * tile.pixels + m];
+    const Element* corner3 = tile.corner[3 * tile.pixels + m];
+    const float weight0 = tile.corner_weight[0 * tile.pixels + m];
+    const float weight1 = tile.corner_weight[1 * tile.pixels + m];
+    const float weight2 = tile.corner_weight[2 * tile.pixels + m];
+    const float weight3 = tile.corner_weight[3 * tile.pixels + m];
+    float* column = tile.column + m * kChunk + lane;
+#if DCN_UNIT_CHANNELS
+    const Element* channel0 = corner0 + channel + lane;
+    const Element* channel1 = corner1 + channel + lane;
+    const Element* channel2 = corner2 + channel + lane;
+    const Element* channel3 = corner3 + channel + lane;
+    if (count == kChunk) {
+#pragma unroll
+      for (int c = 0; c < kChunk; c += kLanes) {
+        column[c] = weight0 * load(channel0[c]) + weight1 * load(channel1[c]) + weight2 * load(channel2[c]) +
+                    weight3 * load(channel3[c]);
+      }
+    } else {
+      for (int c = 0; c + lane < count; c += kLanes) {
+        column[c] = weight0 * load(channel0[c]) + weight1 * load(channel1[c]) + weight2 * load(channel2[c]) +
+                    weight3 * load(channel3[c]);
+      }
+    }
+#else
+    const Index first = static_cast<Index>(channel + lane) * stride;
+    const bool valid0 = corner0 != zeros;
+    const bool valid1 = corner1 != zeros;
+    const bool valid2 = corner2 != zeros;
+    const bool valid3 = corner3 != zeros;
+    for (int c = 0; c + lane < count; c += kLanes) {
+      const Index at = first + c * stride;
+      column[c] = weight0 * load(corner0[valid0 ? at : 0]) + weight1 * load(corner1[valid1 ? at : 0]) +
+                  weight2 * load(corner2[valid2 ? at : 0]) + weight3 * load(corner3[valid3 ? at : 0]);
+    }
+#endif
+  }
+}
+
+/// sum += column * weights over `count` values of K. Lanes are output channels. `weight` is the chunk's first row of
+/// the slice's first panel.
+inline void multiply(const Tile& tile, const float* weight, Index panel_elements, int count, int lane) {
+  for (int panel = 0; panel < tile.panels; ++panel) {
+    const float* panel_weight = weight + panel * panel_elements + lane;
+    float* panel_sum = tile.sum + panel * tile.rows * kPanel + lane;
+    for (int m = 0; m < tile.rows; m += kRows) {
+      float* block = panel_sum + m * kPanel;
+      const float* column = tile.column + m * kChunk;
+      float sum[kRows][kVectors];
+#pragma unroll
+      for (int i = 0; i < kRows; ++i) {
+#pragma unroll
+        for (int j = 0; j < kVectors; ++j) sum[i][j] = block[i * kPanel + j * kLanes];
+      }
+      for (int k = 0; k < count; ++k) {
+        float row[kVectors];
+#pragma unroll
+        for (int j = 0; j < kVectors; ++j) row[j] = panel_weight[k * kPanel + j * kLanes];
+#pragma unroll
+        for (int i = 0; i < kRows; ++i) {
+          const float value = column[i * kChunk + k];
+#pragma unroll
+          for (int j = 0; j < kVectors; ++j) sum[i][j] = sycl::fma(value, row[j], sum[i][j]);
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < kRows; ++i) {
+#pragma unroll
+        for (int j = 0; j < kVectors; ++j) block[i * kPanel + j * kLanes] = sum[i][j];
+      }
+    }
+  }
+}
+
+/// Sums start from the bias. Lanes are output channels.
+inline void start_sums(const Tile& tile, const float* bias, int lane) {
+  for (int panel = 0; panel < tile.panels; ++panel) {
+    float* panel_sum = tile.sum + panel * tile.rows * kPanel + lane;
+    for (int j = 0; j < kVectors; ++j) {
+      const float value = bias[panel * kPanel + j * kLanes + lane];
+      for (int m = 0; m < tile.rows; ++m) panel_sum[m * kPanel + j * kLanes] = value;
+    }
+  }
+}
+
+/// Activation, rounding, writing. Lanes are output channels, of which the slice has `channels` from `first` on.
+inline void write(const DeformConv2dArgs& args, const Tile& tile, int first, int channels, int lane) {
+  auto* output = static_cast<Element*>(args.output);
+  const Index stride = static_cast<Index>(args.output_stride[1]);
+  for (int m = 0; m < tile.valid; ++m) {
+    Element* pixel = output + tile.pixel_output[m];
+    for (int o = 0; o < channels; o += kLanes) {
+      const int panel = o / kPanel;
+      float value = tile.sum[(panel * tile.rows + m) * kPanel + (o - panel * kPanel) + lane];
+      // Not fmax: NaN must stay NaN.
+      if (args.relu) value = value < 0.0f ? 0.0f : value;
+      if (o + lane < channels) pixel[static_cast<Index>(first + o + lane) * stride] = store(value);
+    }
+  }
+}
+
+/// Work-groups: [groups * slices_per_group, tiles], one sub-group each.
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
+SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>))
+SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<1, DCN_LANES>))
+void deform_conv2d_fused(DeformConv2dArgs args, sycl::local_accessor<sycl::vec<unsigned, 4>, 1> local) {
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<2>();
+  const auto lanes = item.get_sub_group();
+  const int lane = static_cast<int>(item.get_local_id(1));
+  Tile tile = carve(args, reinterpret_cast<unsigned char*>(
+                              local.get_multi_ptr<sycl::access::decorated::no>().get()));
+
+  const Index pixels = static_cast<Index>(args.batch * args.out_height * args.out_width);
+  const Index first_pixel = static_cast<Index>(item.get_group(1)) * args.tile_pixels;
+  tile.valid = pixels - first_pixel < args.tile_pixels ? static_cast<int>(pixels - first_pixel) : args.tile_pixels;
+
+  const int group = static_cast<int>(item.get_group(0)) / args.slices_per_group;
+  const int slice = static_cast<int>(item.get_group(0)) - group * args.slices_per_group;
+  const int group_channels = static_cast<int>(args.in_channels) / args.groups;
+  const int group_outputs = static_cast<int>(args.out_channels) / args.groups;
+  const int deformable_channels = static_cast<int>(args.in_channels) / args.deformable_groups;
+  const int first_panel = slice * args.slice_panels;
+  tile.panels = sycl::min(args.slice_panels, args.panels_per_group - first_panel);
+  const Index panel_elements = static_cast<Index>(group_channels) * (args.kernel_h * args.kernel_w) * kPanel;
+  const Index slice_panel = static_cast<Index>(group) * args.panels_per_group + first_panel;
+  const float* weight = static_cast<const float*>(args.weight) + slice_panel * panel_elements;
+
+  locate_pixels(args, tile, first_pixel, lane);
+  start_sums(tile, static_cast<const float*>(args.bias) + slice_panel * kPanel, lane);
+  const int last_channel = (group + 1) * group_channels;
+  for (int cut = group * group_channels; cut < last_channel;) {
+    const int deformable_group = cut / deformable_channels;
+    const int cut_end = sycl::min((deformable_group + 1) * deformable_channels, last_channel);
+    for (int tap_y = 0; tap_y < args.kernel_h; ++tap_y) {
+      for (int tap_x = 0; tap_x < args.kernel_w; ++tap_x) {
+        sycl::group_barrier(lanes);
+        locate_corners(args, tile, tap_y, tap_x, deformable_group, lane);
+        for (int channel = cut; channel < cut_end; channel += kChunk) {
+          const int count = sycl::min(kChunk, cut_end - channel);
+          sycl::group_barrier(lanes);
+          sample(args, tile, channel, count, lane);
+          sycl::group_barrier(lanes);
+          multiply(tile, weight, panel_elements, count, lane);
+          weight += count * kPanel;
+        }
+      }
+    }
+    cut = cut_end;
+  }
+  sycl::group_barrier(lanes);
+  const int first_output = first_panel * kPanel;
+  const int outputs = sycl::min(tile.panels * kPanel, group_outputs - first_output);
+  write(args, tile, group * group_outputs + first_output, outputs, lane);
+}
+
+/// One work-item per element of the packed weights, then of the packed bias.
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
+void deform_conv2d_pack(DeformConv2dPackArgs args) {
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
+  const long long id = static_cast<long long>(item.get_global_id(0));
+  const long long group_channels = args.in_channels / args.groups;
+  const long long group_outputs = args.out_channels / args.groups;
+  const long long depth = group_channels * args.taps;
+  const long long panels = static_cast<long long>(args.groups) * args.panels_per_group;
+  const long long weights = panels * depth * kPanel;
+  if (id >= weights + panels * kPanel) return;
+  const bool is_bias = id >= weights;
+  const long long row = is_bias ? (id - weights) / kPanel : id / kPanel;  // of all panels
+  const long long column = is_bias ? (id - weights) % kPanel : id % kPanel;
+  const long long panel = is_bias ? row : row / depth;
+  const long long group = panel / args.panels_per_group;
+  const long long output = (panel - group * args.panels_per_group) * kPanel + column;
+  const bool valid = output < group_outputs;
+  if (is_bias) {
+    const auto* bias = static_cast<const Element*>(args.bias);
+    args.packed_bias[id - weights] = valid && bias != nullptr ? load(bias[group * group_outputs + output]) : 0.0f;
+    return;
+  }
+  // Walk the cuts of the group to the one that holds this row.
+  const long long deformable_channels = args.in_channels / args.deformable_groups;
+  long long rest = row - panel * depth;
+  long long cut = group * group_channels;
+  long long cut_end = 0;
+  while (true) {
+    const long long next = (cut / deformable_channels + 1) * deformable_channels;
+    cut_end = next < (group + 1) * group_channels ? next : (group + 1) * group_channels;
+    if (rest < (cut_end - cut) * args.taps) break;
+    rest -= (cut_end - cut) * args.taps;
+    cut = cut_end;
+  }
+  const long long tap = rest / (cut_end - cut);
+  const long long channel = cut + rest % (cut_end - cut) - group * group_channels;
+  const auto* weight = static_cast<const Element*>(args.weight);
+  args.packed_weight[id] =
+      valid ? load(weight[((group * group_outputs + output) * group_channels + channel) * args.taps + tap]) : 0.0f;
+}

@@ -1,0 +1,198 @@
+#include "dcn/deform_conv2d.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "dcn/status.hpp"
+#include "ops/check.hpp"
+#include "ops/deform_conv2d_plan.hpp"
+#include "runtime/kernel.hpp"
+#include "runtime/launch.hpp"
+#include "runtime/verbose.hpp"
+
+namespace dcn {
+
+namespace {
+
+using ops::DeformConv2dSchedule;
+using runtime::div_up;
+
+constexpr std::size_t kFlatGroup = 256;  // work-items of a group in kernels with one item per element
+
+runtime::KernelRequest request(const DeformConv2dSchedule& schedule, DataType type, std::string_view entry) {
+  runtime::KernelRequest request;
+  request.entry = entry;
+  request.macros = {{ops::element_macro(type), "1"}, {"DCN_INDEX", ops::to_macro(schedule.index)}};
+  if (schedule.variant.panel == 0) {
+    request.source = "deform_conv2d_reference.hpp";
+    return request;
+  }
+  request.source = "deform_conv2d_fused.hpp";
+  request.macros.emplace_back("DCN_LANES", std::to_string(schedule.lanes));
+  request.macros.emplace_back("DCN_ROWS", std::to_string(schedule.variant.rows));
+  request.macros.emplace_back("DCN_VECTORS", std::to_string(schedule.variant.panel / schedule.lanes));
+  request.macros.emplace_back("DCN_CHUNK", std::to_string(schedule.chunk));
+  request.macros.emplace_back("DCN_UNIT_CHANNELS", schedule.unit_channels ? "1" : "0");
+  return request;
+}
+
+std::string forced_variant(const DeformConv2dDesc& desc) {
+  if (!desc.force_variant.empty()) return desc.force_variant;
+  const char* variable = std::getenv("DCN_FORCE_VARIANT");
+  return variable == nullptr ? std::string() : std::string(variable);
+}
+
+}  // namespace
+
+struct DeformConv2dPlan::State {
+  State(Queue on, const DeformConv2dDesc& of) : queue(std::move(on)), desc(of) {}
+
+  Queue queue;
+  DeformConv2dDesc desc;
+  std::string variant;
+  DeformConv2dSchedule schedule;
+  runtime::Kernel kernel;
+  runtime::Kernel pack;
+  DeviceBuffer weight;  // packed, or a copy for the reference
+  DeviceBuffer bias;
+  DeviceBuffer zeros;
+  bool has_weights = false;
+};
+
+DeformConv2dPlan::DeformConv2dPlan(Queue queue, const DeformConv2dDesc& desc) {
+  ops::check_deform_conv2d(desc);
+  state_ = std::make_unique<State>(std::move(queue), desc);
+  State& state = *state_;
+  const ops::DeviceFacts device = ops::device_facts(state.queue);
+  state.schedule = ops::plan_deform_conv2d(desc, device, forced_variant(desc));
+  state.variant = state.schedule.variant.name;
+  runtime::verbose(runtime::Topic::kDispatch, "deform_conv2d: {}", describe());
+  if (state.schedule.empty) return;
+
+  const DataType type = desc.tensors.input.type;
+  if (state.schedule.variant.panel == 0) {
+    state.kernel = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_reference"));
+    state.weight =
+        DeviceBuffer(state.queue, static_cast<std::size_t>(desc.tensors.weight.elements()) * size_of(type));
+    if (desc.tensors.bias) {
+      state.bias = DeviceBuffer(state.queue, static_cast<std::size_t>(desc.tensors.bias->elements()) * size_of(type));
+    }
+    return;
+  }
+  state.kernel = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_fused"));
+  state.pack = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_pack"));
+  state.weight = DeviceBuffer(state.queue, state.schedule.packed_weight_elements * sizeof(float));
+  state.bias = DeviceBuffer(state.queue, state.schedule.packed_bias_elements * sizeof(float));
+  state.zeros = DeviceBuffer(state.queue, state.schedule.zero_elements * size_of(type));
+  state.queue.fill(state.zeros.data(), 0, state.zeros.bytes());
+}
+
+DeformConv2dPlan::~DeformConv2dPlan() = default;
+DeformConv2dPlan::DeformConv2dPlan(DeformConv2dPlan&&) noexcept = default;
+DeformConv2dPlan& DeformConv2dPlan::operator=(DeformConv2dPlan&&) noexcept = default;
+
+void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional<TensorView>& bias) {
+  State& state = *state_;
+  const DeformConv2dTensors& planned = state.desc.tensors;
+  ops::expect_same("weight", weight, planned.weight);
+  ops::expect_data("weight", weight);
+  if (bias.has_value() != planned.bias.has_value()) {
+    throw ops::invalid("bias: {}, but the plan was made {} one", bias ? "given" : "absent",
+                       planned.bias ? "with" : "without");
+  }
+  if (bias) {
+    ops::expect_same("bias", *bias, *planned.bias);
+    ops::expect_data("bias", *bias);
+  }
+  state.has_weights = true;
+  if (state.schedule.empty) return;
+
+  if (state.schedule.variant.panel == 0) {
+    state.queue.copy(state.weight.data(), weight.data, state.weight.bytes());
+    if (bias) state.queue.copy(state.bias.data(), bias->data, state.bias.bytes());
+    return;
+  }
+  const DeformConv2dArgs& args = state.schedule.args;
+  DeformConv2dPackArgs pack{};
+  pack.weight = weight.data;
+  pack.bias = bias ? bias->data : nullptr;
+  pack.packed_weight = static_cast<float*>(state.weight.data());
+  pack.packed_bias = static_cast<float*>(state.bias.data());
+  pack.in_channels = args.in_channels;
+  pack.out_channels = args.out_channels;
+  pack.taps = args.kernel_h * args.kernel_w;
+  pack.groups = args.groups;
+  pack.deformable_groups = args.deformable_groups;
+  pack.panels_per_group = args.panels_per_group;
+  const std::size_t elements = state.schedule.packed_weight_elements + state.schedule.packed_bias_elements;
+  runtime::launch(state.queue, state.pack, runtime::range_1d(div_up(elements, kFlatGroup), kFlatGroup), pack);
+}
+
+void DeformConv2dPlan::run(const DeformConv2dTensors& tensors) const {
+  const State& state = *state_;
+  const DeformConv2dTensors& planned = state.desc.tensors;
+  const auto expect = [](std::string_view name, const TensorView& view, const TensorView& as) {
+    ops::expect_same(name, view, as);
+    ops::expect_data(name, view);
+  };
+  expect("input", tensors.input, planned.input);
+  expect("offset", tensors.offset, planned.offset);
+  if (tensors.mask.has_value() != planned.mask.has_value()) {
+    throw ops::invalid("mask: {}, but the plan was made {} one", tensors.mask ? "given" : "absent",
+                       planned.mask ? "with" : "without");
+  }
+  if (tensors.mask) expect("mask", *tensors.mask, *planned.mask);
+  expect("output", tensors.output, planned.output);
+  if (!state.has_weights) throw ops::invalid("weight: not set: call set_weights before run");
+  if (state.schedule.empty) return;
+
+  DeformConv2dArgs args = state.schedule.args;
+  args.input = tensors.input.data;
+  args.offset = tensors.offset.data;
+  args.mask = tensors.mask ? tensors.mask->data : nullptr;
+  args.weight = state.weight.data();
+  args.bias = state.bias.data();
+  args.zeros = state.zeros.data();
+  args.output = tensors.output.data;
+  if (state.schedule.variant.panel == 0) {
+    const auto elements = static_cast<std::size_t>(tensors.output.elements());
+    runtime::launch(state.queue, state.kernel, runtime::range_1d(div_up(elements, kFlatGroup), kFlatGroup), args);
+    return;
+  }
+  runtime::launch(state.queue, state.kernel,
+                  runtime::range_2d({state.schedule.slices, state.schedule.tiles},
+                                    {1, static_cast<std::size_t>(state.schedule.lanes)}),
+                  args, state.schedule.local_bytes);
+}
+
+const std::string& DeformConv2dPlan::variant() const noexcept { return state_->variant; }
+
+std::size_t DeformConv2dPlan::scratch_bytes() const noexcept { return state_->zeros.bytes(); }
+
+std::size_t DeformConv2dPlan::local_bytes() const noexcept { return state_->schedule.local_bytes; }
+
+std::string DeformConv2dPlan::describe() const {
+  const DeformConv2dSchedule& schedule = state_->schedule;
+  const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
+  if (schedule.variant.panel == 0) return fmt::format("{}, {} indices", schedule.variant.name, index);
+  return fmt::format("{}, {} tiles of {} pixels x {} slices of {} panels, {} lanes, {} indices, {} bytes of local memory",
+                     schedule.variant.name, schedule.tiles, schedule.args.tile_pixels, schedule.slices,
+                     schedule.args.slice_panels, schedule.lanes, index, schedule.local_bytes);
+}
+
+void deform_conv2d(Queue& queue, const DeformConv2dParams& params, const DeformConv2dTensors& tensors) {
+  DeformConv2dPlan plan(queue, {.params = params, .tensors = tensors});
+  plan.set_weights(tensors.weight, tensors.bias);
+  plan.run(tensors);
+  queue.wait();
+}
+
+std::vector<std::string> deform_conv2d_variants() {
+  std::vector<std::string> names;
+  for (const ops::DeformConv2dVariant& variant : ops::deform_conv2d_variant_list()) names.emplace_back(variant.name);
+  return names;
+}
+
+}  // namespace dcn

@@ -1,0 +1,227 @@
+#include "ops/deform_conv2d_plan.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "dcn/status.hpp"
+#include "runtime/verbose.hpp"
+
+namespace dcn::ops {
+
+namespace {
+
+/// Best first. A variant is named by the output channels of its register block; the rows make the block fill the
+/// registers of AVX-512 (fused_64: 6 x 4 vectors, fused_32: 12 x 2) or AVX2 (fused_16: 6 x 2).
+constexpr std::array kVariants{
+    DeformConv2dVariant{.name = "fused_64", .panel = 64, .rows = 6},
+    DeformConv2dVariant{.name = "fused_32", .panel = 32, .rows = 12},
+    DeformConv2dVariant{.name = "fused_16", .panel = 16, .rows = 6},
+    DeformConv2dVariant{.name = "reference"},
+};
+
+constexpr int kChunk = 64;  // channels sampled at a time
+
+constexpr std::int64_t div_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step; }
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t step) { return div_up(value, step) * step; }
+
+std::int64_t outputs_per_group(const DeformConv2dDesc& desc) {
+  return desc.tensors.weight.sizes[0] / desc.params.groups;
+}
+
+/// Why the variant cannot run the call at all; empty when it can.
+std::string why_unable(const DeformConv2dVariant& variant, const DeformConv2dDesc& desc, const DeviceFacts& device) {
+  if (variant.panel == 0) return {};
+  if (desc.tensors.input.type == DataType::kF64) return "it computes in f32, the tensors are f64";
+  if (device.lanes > variant.panel || variant.panel % device.lanes != 0) {
+    return fmt::format("its {} output channels are no multiple of the device's sub-group of {}", variant.panel,
+                       device.lanes);
+  }
+  const std::size_t smallest = fused_local_bytes(variant, device.lanes, IndexWidth::k64, {variant.rows, 1});
+  if (smallest > device.local_bytes) {
+    return fmt::format("it needs {} bytes of local memory, the device has {}", smallest, device.local_bytes);
+  }
+  return {};
+}
+
+/// Why another variant in the list will be faster; empty when this one suits. Says nothing of the reference.
+std::string why_unsuited(const DeformConv2dVariant& variant, const DeformConv2dDesc& desc, const DeviceFacts& device) {
+  if (variant.panel == 0) return {};
+  const int vectors = variant.panel / device.lanes;
+  const int registers = variant.rows * vectors + vectors + 1;
+  if (device.is_cpu && registers > device.vector_registers) {
+    return fmt::format("its block takes {} registers, the device has {}", registers, device.vector_registers);
+  }
+  const std::int64_t outputs = outputs_per_group(desc);
+  const std::int64_t padded = round_up(outputs, variant.panel);
+  const std::int64_t narrower = round_up(outputs, std::max(variant.panel / 2, device.lanes));
+  if (padded * 8 > narrower * 9) {
+    return fmt::format("{} output channels per group would be padded to {}", outputs, padded);
+  }
+  // With a handful of channels on both sides (depth-wise convolution) most lanes would hold padding.
+  const std::int64_t channels = desc.tensors.weight.sizes[1];
+  if (outputs * channels * 8 < static_cast<std::int64_t>(variant.panel)) {
+    return fmt::format("groups of {} input and {} output channels fill too few lanes", channels, outputs);
+  }
+  return {};
+}
+
+const DeformConv2dVariant& choose_variant(const DeformConv2dDesc& desc, const DeviceFacts& device,
+                                          std::string_view force) {
+  if (!force.empty()) {
+    const auto* const found =
+        std::find_if(kVariants.begin(), kVariants.end(), [&](const auto& variant) { return variant.name == force; });
+    if (found == kVariants.end()) {
+      std::vector<std::string_view> names;
+      for (const auto& variant : kVariants) names.push_back(variant.name);
+      throw Error(ErrorCode::kInvalidArgument, fmt::format("deform_conv2d: forced variant '{}' does not exist: one of {}",
+                                                           force, fmt::join(names, ", ")));
+    }
+    const std::string why = why_unable(*found, desc, device);
+    if (!why.empty()) {
+      throw Error(ErrorCode::kUnsupported, fmt::format("deform_conv2d: forced variant '{}' declines: {}", force, why));
+    }
+    return *found;
+  }
+  for (const DeformConv2dVariant& variant : kVariants) {
+    std::string why = why_unable(variant, desc, device);
+    if (why.empty()) why = why_unsuited(variant, desc, device);
+    if (why.empty()) return variant;
+    runtime::verbose(runtime::Topic::kDispatch, "deform_conv2d: {} declines: {}", variant.name, why);
+  }
+  throw Error(ErrorCode::kInternal, "deform_conv2d: the reference declined");
+}
+
+void fill_args(DeformConv2dArgs& args, const DeformConv2dDesc& desc) {
+  const DeformConv2dParams& params = desc.params;
+  const DeformConv2dTensors& tensors = desc.tensors;
+  const auto copy_strides = [](long long* to, const TensorView& view) {
+    std::copy(view.strides.begin(), view.strides.end(), to);
+  };
+  copy_strides(args.input_stride, tensors.input);
+  copy_strides(args.offset_stride, tensors.offset);
+  if (tensors.mask) copy_strides(args.mask_stride, *tensors.mask);
+  copy_strides(args.output_stride, tensors.output);
+  args.batch = tensors.input.sizes[0];
+  args.in_channels = tensors.input.sizes[1];
+  args.height = tensors.input.sizes[2];
+  args.width = tensors.input.sizes[3];
+  args.out_channels = tensors.output.sizes[1];
+  args.out_height = tensors.output.sizes[2];
+  args.out_width = tensors.output.sizes[3];
+  args.kernel_h = static_cast<int>(params.kernel_h);
+  args.kernel_w = static_cast<int>(params.kernel_w);
+  args.stride_h = static_cast<int>(params.stride_h);
+  args.stride_w = static_cast<int>(params.stride_w);
+  args.padding_h = static_cast<int>(params.padding_h);
+  args.padding_w = static_cast<int>(params.padding_w);
+  args.dilation_h = static_cast<int>(params.dilation_h);
+  args.dilation_w = static_cast<int>(params.dilation_w);
+  args.groups = static_cast<int>(params.groups);
+  args.deformable_groups = static_cast<int>(params.deformable_groups);
+  args.mask_is_logit = desc.mask_is_logit ? 1 : 0;
+  args.relu = desc.activation == Activation::kRelu ? 1 : 0;
+}
+
+}  // namespace
+
+std::span<const DeformConv2dVariant> deform_conv2d_variant_list() noexcept { return kVariants; }
+
+std::size_t fused_local_bytes(const DeformConv2dVariant& variant, int lanes, IndexWidth index,
+                              const DeformConv2dTile& tile) {
+  const auto rows = static_cast<std::size_t>(round_up(tile.pixels, variant.rows));
+  const auto pixels = static_cast<std::size_t>(round_up(tile.pixels, lanes));
+  const std::size_t index_bytes = index == IndexWidth::k32 ? 4 : 8;
+  const std::size_t column = rows * kChunk * sizeof(float);
+  const std::size_t sum =
+      static_cast<std::size_t>(tile.panels) * rows * static_cast<std::size_t>(variant.panel) * sizeof(float);
+  const std::size_t per_pixel = 4 * sizeof(void*) + 4 * index_bytes + (4 + 2) * sizeof(float);
+  return kFusedAlignment + column + sum + pixels * per_pixel;
+}
+
+DeformConv2dTile choose_tile(const DeformConv2dVariant& variant, const DeviceFacts& device, IndexWidth index,
+                             std::int64_t pixels, std::int64_t groups, std::int64_t panels_per_group,
+                             std::int64_t taps_channels) {
+  // A GPU wants many small work-groups; a CPU few large ones, because each streams the weights once.
+  const std::int64_t largest = device.is_cpu ? 192 : 32;
+  // Cycles of one core, measured on AVX-512 and scaled to the width of the vectors.
+  const double vectors = static_cast<double>(variant.panel) / device.lanes;
+  const double multiply_cost = 0.55 * vectors;                          // per pixel, panel and K
+  const double sample_cost = 8.0 / device.lanes;                        // per pixel and K
+  const double weight_cost = 0.1 * static_cast<double>(variant.panel);  // per panel and K: 10 floats a cycle or so
+  const auto depth = static_cast<double>(taps_channels);
+
+  DeformConv2dTile best;
+  double best_time = std::numeric_limits<double>::infinity();
+  for (std::int64_t panels = 1; panels <= panels_per_group; ++panels) {
+    const std::int64_t slices = groups * div_up(panels_per_group, panels);
+    if (panels != div_up(panels_per_group, div_up(panels_per_group, panels))) continue;  // same slices, less even
+    for (std::int64_t tile = variant.rows; tile <= largest; tile += variant.rows) {
+      const DeformConv2dTile candidate{static_cast<int>(tile), static_cast<int>(panels)};
+      if (fused_local_bytes(variant, device.lanes, index, candidate) > device.local_bytes) break;
+      const std::int64_t work_groups = div_up(pixels, tile) * slices;
+      const auto size = static_cast<double>(tile);
+      const auto width = static_cast<double>(panels);
+      const double share = depth * (size * sample_cost + width * (size * multiply_cost + weight_cost));
+      const double time = share * static_cast<double>(div_up(work_groups, device.compute_units));
+      if (time < best_time) {
+        best_time = time;
+        best = candidate;
+      }
+      if (tile >= pixels) break;
+    }
+  }
+  return best;
+}
+
+DeformConv2dSchedule plan_deform_conv2d(const DeformConv2dDesc& desc, const DeviceFacts& device,
+                                        std::string_view force) {
+  const DeformConv2dTensors& tensors = desc.tensors;
+  expect_supported(tensors.input.type, device);
+
+  DeformConv2dSchedule schedule;
+  schedule.variant = choose_variant(desc, device, force);
+  fill_args(schedule.args, desc);
+  const std::int64_t pixels = tensors.output.sizes[0] * tensors.output.sizes[2] * tensors.output.sizes[3];
+  schedule.empty = pixels == 0;
+
+  const TensorView* mask = tensors.mask ? &*tensors.mask : nullptr;
+  const DeformConv2dVariant& variant = schedule.variant;
+  if (variant.panel == 0) {
+    schedule.index = index_width({&tensors.input, &tensors.offset, mask, &tensors.weight, &tensors.output});
+    if (desc.force_wide_index) schedule.index = IndexWidth::k64;
+    return schedule;
+  }
+
+  const std::int64_t groups = desc.params.groups;
+  const std::int64_t panels_per_group = div_up(outputs_per_group(desc), variant.panel);
+  const std::int64_t depth = tensors.weight.sizes[1] * tensors.weight.sizes[2] * tensors.weight.sizes[3];
+  const std::int64_t packed = groups * panels_per_group * variant.panel * depth;
+  constexpr std::int64_t kSlack = 1024;  // the last tile counts past the last pixel
+  schedule.index = index_width({&tensors.input, &tensors.offset, mask, &tensors.output}, {pixels + kSlack, packed});
+  if (desc.force_wide_index) schedule.index = IndexWidth::k64;
+
+  const DeformConv2dTile tile =
+      choose_tile(variant, device, schedule.index, pixels, groups, panels_per_group, depth);
+  schedule.args.tile_pixels = tile.pixels;
+  schedule.args.slice_panels = tile.panels;
+  schedule.args.panels_per_group = static_cast<int>(panels_per_group);
+  schedule.args.slices_per_group = static_cast<int>(div_up(panels_per_group, tile.panels));
+  schedule.lanes = device.lanes;
+  schedule.chunk = kChunk;
+  schedule.unit_channels = tensors.input.strides[1] == 1 || tensors.input.sizes[1] == 1;
+  schedule.tiles = static_cast<std::size_t>(div_up(pixels, tile.pixels));
+  schedule.slices = static_cast<std::size_t>(groups * schedule.args.slices_per_group);
+  schedule.local_bytes = fused_local_bytes(variant, device.lanes, schedule.index, tile);
+  schedule.packed_weight_elements = static_cast<std::size_t>(packed);
+  schedule.packed_bias_elements = static_cast<std::size_t>(groups * panels_per_group * variant.panel);
+  schedule.zero_elements = static_cast<std::size_t>(tensors.input.sizes[1]);
+  return schedule;
+}
+
+}  // namespace dcn::ops

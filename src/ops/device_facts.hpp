@@ -1,0 +1,33 @@
+/// \file device_facts.hpp
+/// What plans need to know of a device. A plain struct, so that plans can be tested for devices that are not there.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "dcn/device.hpp"
+#include "dcn/tensor.hpp"
+
+namespace dcn::ops {
+
+struct DeviceFacts {
+  std::string name;
+  bool is_cpu = true;
+  bool fp16 = true;
+  bool fp64 = true;
+  int lanes = 16;                          ///< sub-group size that fills a vector register (CPU) or a warp
+  int vector_registers = 32;               ///< CPU: registers of that width
+  int compute_units = 1;                   ///< CPU: hardware threads
+  std::size_t local_bytes = 64 * 1024;     ///< local memory of a work-group
+};
+
+/// Asked of the device once per process and device.
+[[nodiscard]] DeviceFacts device_facts(const Queue& queue);
+
+/// The macro that tells kernels the element type, such as "DCN_T_F32".
+[[nodiscard]] const char* element_macro(DataType type);
+
+/// \throws Error kUnsupported when the device has no such type.
+void expect_supported(DataType type, const DeviceFacts& device);
+
+}  // namespace dcn::ops
