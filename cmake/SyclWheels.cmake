@@ -24,6 +24,9 @@ sycldcn_import(sycldcn::sycl libsycl.so)
 target_compile_options(sycldcn::sycl INTERFACE -Wno-deprecated-declarations)
 sycldcn_import(sycldcn::onednn libdnnl.so)
 
+# An RPATH, not a RUNPATH: it also serves the libraries that our libraries need. Debian's OpenCV needs libtbb.so.12, and
+# if the system's older one is loaded first, the wheels' CPU driver cannot start and there is no device.
+add_link_options(-Wl,--disable-new-dtags)
 set(CMAKE_BUILD_RPATH "${SYCLDCN_WHEELS}/lib")
 # Installed programs find their own libraries beside themselves and the wheels where they were at build time.
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};$ORIGIN;${SYCLDCN_WHEELS}/lib")
