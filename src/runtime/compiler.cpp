@@ -31,6 +31,26 @@ std::string_view log_of(std::string_view message) {
   return message.substr(0, last == std::string_view::npos ? 0 : last + 1);
 }
 
+using SourceBundle = sycl::kernel_bundle<sycl::bundle_state::ext_oneapi_source>;
+
+/// `use(source bundle, properties)`, with the compiler to itself and errors in our words.
+template <typename Use>
+auto with_compiler(const Queue& queue, const KernelSource& source, Use use) {
+  // The compiler is one big library that keeps state: one thread at a time.
+  static std::mutex mutex;
+  const std::scoped_lock lock(mutex);
+  try {
+    SourceBundle bundle = syclexp::create_kernel_bundle_from_source(queue.native().get_context(),
+                                                                    syclexp::source_language::sycl, source.text);
+    return use(bundle, syclexp::properties{syclexp::build_options{source.options}});
+  } catch (const sycl::exception& error) {
+    throw Error(ErrorCode::kCompile, fmt::format("kernel file {} does not compile for {} ({})\noptions: {}\n{}",
+                                                 source.key.name, queue.device().name, queue.device().backend,
+                                                 source.options.empty() ? "none" : source.key.options,
+                                                 restore_locations(log_of(error.what()), source.text)));
+  }
+}
+
 }  // namespace
 
 KernelSource prepare_source(const KernelRequest& request, const DeviceInfo& device) {
@@ -53,21 +73,15 @@ KernelSource prepare_source(const KernelRequest& request, const DeviceInfo& devi
 }
 
 std::vector<char> compile_to_object(const Queue& queue, const KernelSource& source) {
-  // The compiler is one big library that keeps state; one thread at a time.
-  static std::mutex mutex;
-  const std::scoped_lock lock(mutex);
-  try {
-    const sycl::context context = queue.native().get_context();
-    auto bundle = syclexp::create_kernel_bundle_from_source(context, syclexp::source_language::sycl, source.text);
-    const auto object = syclexp::compile(bundle, {queue.native().get_device()},
-                                         syclexp::properties{syclexp::build_options{source.options}});
-    return object.ext_oneapi_get_content();
-  } catch (const sycl::exception& error) {
-    throw Error(ErrorCode::kCompile, fmt::format("kernel file {} does not compile for {} ({})\noptions: {}\n{}",
-                                                 source.key.name, queue.device().name, queue.device().backend,
-                                                 source.options.empty() ? "none" : source.key.options,
-                                                 restore_locations(log_of(error.what()), source.text)));
-  }
+  return with_compiler(queue, source, [&](SourceBundle& bundle, const auto& properties) {
+    return syclexp::compile(bundle, {queue.native().get_device()}, properties).ext_oneapi_get_content();
+  });
+}
+
+sycl::kernel_bundle<sycl::bundle_state::executable> build_executable(const Queue& queue, const KernelSource& source) {
+  return with_compiler(queue, source, [&](SourceBundle& bundle, const auto& properties) {
+    return syclexp::build(bundle, {queue.native().get_device()}, properties);
+  });
 }
 
 }  // namespace dcn::runtime

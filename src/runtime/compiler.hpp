@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <sycl/kernel_bundle.hpp>
 #include <vector>
 
 #include "dcn/device.hpp"
@@ -26,5 +27,9 @@ struct KernelSource {
 /// Runs the run-time compiler. \returns SYCLBIN in object state.
 /// \throws Error kCompile with the file, the device, the options and the compiler's log, once.
 [[nodiscard]] std::vector<char> compile_to_object(const Queue& queue, const KernelSource& source);
+
+/// Compiles and links in one go. \throws Error kCompile likewise.
+[[nodiscard]] sycl::kernel_bundle<sycl::bundle_state::executable> build_executable(const Queue& queue,
+                                                                                   const KernelSource& source);
 
 }  // namespace dcn::runtime

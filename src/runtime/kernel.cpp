@@ -13,6 +13,7 @@
 #include "runtime/disk_cache.hpp"
 #include "runtime/kernel_key.hpp"
 #include "runtime/prebuilt.hpp"
+#include "runtime/sycl_error.hpp"
 #include "runtime/sycl_library.hpp"
 #include "runtime/verbose.hpp"
 
@@ -93,11 +94,18 @@ class Builder {
   KernelOrigin fill(Slot& slot) {
     if (from_disk(slot)) return KernelOrigin::kDiskCache;
     if (from_prebuilt(slot)) return KernelOrigin::kBuiltIn;
-    link(slot, compile_to_object(queue_, source_));
+    std::vector<char> object = compile_to_object(queue_, source_);
+    try {
+      link(slot, std::move(object));
+    } catch (const sycl::exception& error) {
+      // Code that calls the runtime's support library (conversions of sycl::ext::oneapi::bfloat16) links only as part
+      // of a build in one go, which gives nothing that can be kept on disk.
+      verbose(Topic::kCompile, "{}: built in one go and not cached, since it does not link: {}", source_.key.name,
+              error.what());
+      keep(slot, build_executable(queue_, source_));
+    }
     return KernelOrigin::kCompiled;
   }
-
-  [[nodiscard]] const KernelSource& source() const { return source_; }
 
  private:
   bool from_disk(Slot& slot) {
@@ -106,16 +114,18 @@ class Builder {
     try {
       Executable bundle = syclexp::get_kernel_bundle<sycl::bundle_state::executable>(
           context_, devices_, sycl::span<char>(content->data(), content->size()));
-      // The driver looks at the code only here.
-      slot.kernels[entry_] = take_kernel(bundle, source_.key.name, entry_);
-      slot.bundle = std::move(bundle);
+      if (!bundle.ext_oneapi_has_kernel(entry_)) return refuse("it lacks the entry");
+      keep(slot, std::move(bundle));  // the driver looks at the code only here
       return true;
     } catch (const sycl::exception& error) {
-      verbose(Topic::kCompile, "{}: the cached code is refused and will be rebuilt: {}", source_.key.name,
-              error.what());
-      DiskCache::instance().remove(key_);
-      return false;
+      return refuse(error.what());
     }
+  }
+
+  bool refuse(std::string_view why) {
+    verbose(Topic::kCompile, "{}: the cached code is refused and will be rebuilt: {}", source_.key.name, why);
+    DiskCache::instance().remove(key_);
+    return false;
   }
 
   bool from_prebuilt(Slot& slot) {
@@ -127,9 +137,6 @@ class Builder {
         return true;
       } catch (const sycl::exception& error) {
         verbose(Topic::kCompile, "{}: the built-in code is refused: {}", source_.key.name, error.what());
-      } catch (const Error& error) {
-        if (error.code() != ErrorCode::kCompile) throw;
-        verbose(Topic::kCompile, "{}: the built-in code is refused: {}", source_.key.name, error.what());
       }
       return false;
     }
@@ -137,19 +144,15 @@ class Builder {
   }
 
   void link(Slot& slot, std::vector<char> content) {
-    try {
-      const Object object = syclexp::get_kernel_bundle<sycl::bundle_state::object>(
-          context_, devices_, sycl::span<char>(content.data(), content.size()));
-      Executable bundle = sycl::link(object, devices_);
-      slot.kernels[entry_] = take_kernel(bundle, source_.key.name, entry_);
-      store(bundle);
-      slot.bundle = std::move(bundle);
-    } catch (const sycl::exception& error) {
-      throw Error(ErrorCode::kCompile,
-                  fmt::format("kernel file {} does not link for {} ({})\noptions: {}\n{}", source_.key.name,
-                              queue_.device().name, queue_.device().backend,
-                              source_.options.empty() ? "none" : source_.key.options, error.what()));
-    }
+    const Object object = syclexp::get_kernel_bundle<sycl::bundle_state::object>(
+        context_, devices_, sycl::span<char>(content.data(), content.size()));
+    keep(slot, sycl::link(object, devices_));
+    store(*slot.bundle);
+  }
+
+  void keep(Slot& slot, Executable bundle) {
+    slot.kernels[entry_] = take_kernel(bundle, source_.key.name, entry_);
+    slot.bundle = std::move(bundle);
   }
 
   void store(const Executable& bundle) {
@@ -192,14 +195,16 @@ Kernel get_kernel(const Queue& queue, const KernelRequest& request) {
 
   const auto start = std::chrono::steady_clock::now();
   KernelOrigin origin = KernelOrigin::kMemory;
-  if (slot.bundle) {
-    slot.kernels[std::string(request.entry)] = take_kernel(*slot.bundle, request.source, request.entry);
-  } else {
-    try {
+  try {
+    if (slot.bundle) {
+      slot.kernels[std::string(request.entry)] = take_kernel(*slot.bundle, request.source, request.entry);
+    } else {
       origin = Builder(queue, request).fill(slot);
-    } catch (const Error& error) {
-      throw error.code() == ErrorCode::kCompile ? error.in(fmt::format("kernel {}", request.entry)) : error;
     }
+  } catch (const Error& error) {
+    throw error.code() == ErrorCode::kCompile ? error.in(fmt::format("kernel {}", request.entry)) : error;
+  } catch (const sycl::exception& error) {
+    throw translate(error, fmt::format("kernel {} of {} on {}", request.entry, request.source, queue.device().name));
   }
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   verbose(Topic::kCompile, "{} of {} [{}]: {}, {:.1f} ms", request.entry, request.source,

@@ -23,8 +23,8 @@
 ///         ...
 ///       }
 ///
-///   With local memory: `void scale(ScaleArgs args, sycl::local_accessor<sycl::vec<unsigned, 4>, 1> local)`; 16-byte
-///   aligned, its size in bytes is given to launch().
+///   With local memory: `void scale(ScaleArgs args, sycl::local_accessor<float, 1> local)`, of any element type;
+///   16-byte aligned, its size in bytes is given to launch().
 /// - All entries of a file are compiled together, once per set of macros. Put into one file what is used together.
 /// - Macros carry the prefix DCN_, since they reach the SYCL headers too.
 /// - Rows of prebuilt_kernels.def are compiled when the library is built; anything else costs a run of the compiler

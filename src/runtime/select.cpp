@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "dcn/status.hpp"
@@ -127,7 +128,8 @@ std::size_t select_device(std::string_view wanted, std::span<const DeviceInfo> d
   }
   int index = 0;
   const char* end = wanted.data() + wanted.size();
-  if (wanted.empty() || std::from_chars(wanted.data(), end, index).ptr != end || index < 0) {
+  const auto [stop, failure] = std::from_chars(wanted.data(), end, index);
+  if (wanted.empty() || failure != std::errc() || stop != end || index < 0) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("device '{}' means nothing here: expected auto, cpu, gpu, xpu, cuda or an index. {}",
                             wanted, listing(devices)));

@@ -9,6 +9,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <sycl/sycl.hpp>
 #include <vector>
 
 #include "dcn/device.hpp"
@@ -64,6 +65,15 @@ std::vector<char> object_of(const Queue& queue, const KernelSource& source, cons
   const std::string key = fmt::format("object\n{}runtime={}\n", source.key.to_text(), sycl_version());
   if (std::optional<std::vector<char>> known = cache.load(key)) return *std::move(known);
   std::vector<char> content = compile_to_object(queue, source);
+  // A row that cannot be linked later would be built in and never used.
+  try {
+    const sycl::device device = queue.native().get_device();
+    (void)sycl::link(sycl::ext::oneapi::experimental::get_kernel_bundle<sycl::bundle_state::object>(
+        queue.native().get_context(), {device}, sycl::span<char>(content.data(), content.size())));
+  } catch (const sycl::exception& error) {
+    throw Error(ErrorCode::kCompile, fmt::format("kernel file {} [{}] compiles and does not link: {}", source.key.name,
+                                                 source.key.options, error.what()));
+  }
   cache.store(key, content);
   return content;
 }

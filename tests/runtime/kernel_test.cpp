@@ -1,0 +1,215 @@
+#include "runtime/kernel.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sycl/sycl.hpp>
+#include <thread>
+
+#include "child.hpp"
+#include "dcn/status.hpp"
+#include "kernels.hpp"
+#include "runtime/disk_cache.hpp"
+#include "runtime/prebuilt.hpp"
+#include "runtime/verbose.hpp"
+
+namespace dcn::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A queue whose context is new: nothing in this process's memory fits it.
+Queue stranger() {
+  const sycl::device device = Queue::create("cpu").native().get_device();
+  return Queue::wrap(sycl::queue(sycl::context(device), device, sycl::property::queue::in_order()));
+}
+
+/// The entries of this process's cache.
+std::vector<fs::path> entries() {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(DiskCache::default_folder(), error)) paths.push_back(entry.path());
+  return paths;
+}
+
+/// The cache entry that `make` adds.
+template <typename Make>
+fs::path new_entry(Make make) {
+  const std::vector<fs::path> before = entries();
+  make();
+  for (const fs::path& path : entries()) {
+    if (std::find(before.begin(), before.end(), path) == before.end()) return path;
+  }
+  return {};
+}
+
+std::string read_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void write_file(const fs::path& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+}
+
+TEST(GetKernel, CompiledThenFromMemoryThenFromDisk) {
+  const Queue queue = stranger();
+  EXPECT_EQ(test::get_scale_kernel(queue, "3").origin, KernelOrigin::kCompiled);
+  const Kernel kernel = test::get_scale_kernel(queue, "3");
+  EXPECT_EQ(kernel.origin, KernelOrigin::kMemory);
+  EXPECT_EQ(kernel.name, "scale");
+  EXPECT_EQ(test::run_scale(queue, kernel, 5.0F), 15.0F);
+
+  const Queue other = stranger();
+  const Kernel cached = test::get_scale_kernel(other, "3");
+  EXPECT_EQ(cached.origin, KernelOrigin::kDiskCache);
+  EXPECT_EQ(test::run_scale(other, cached, 7.0F), 21.0F);
+}
+
+TEST(GetKernel, MacrosAndTextAreTwoKernels) {
+  const Queue queue = stranger();
+  EXPECT_EQ(test::run_scale(queue, test::get_scale_kernel(queue, "4"), 5.0F), 20.0F);
+  EXPECT_EQ(test::run_scale(queue, test::get_scale_kernel(queue, "8"), 5.0F), 40.0F);
+  std::string text(test::kScaleText);
+  text.replace(text.find("DCN_FACTOR *"), 12, "2.0f * DCN_FACTOR *");
+  KernelRequest request = test::scale_request("4");
+  request.text = text;
+  EXPECT_EQ(test::run_scale(queue, get_kernel(queue, request), 5.0F), 40.0F);
+}
+
+TEST(GetKernel, BuiltInKernelsNeedNeitherCacheNorCompiler) {
+  ASSERT_FALSE(prebuilt_kernels().empty());
+  const std::string folder = test::fresh_folder();
+  const test::Variables variables{{"DCN_CACHE_DIR", folder}};
+  EXPECT_EQ(test::run_child({"probe_origin"}, variables).output, "built-in\n");
+  EXPECT_EQ(test::run_child({"probe_origin"}, variables).output, "disk cache\n");
+}
+
+TEST(GetKernel, DamagedEntriesAreRebuilt) {
+  const fs::path path = new_entry([] { (void)test::get_scale_kernel(stranger(), "1.5f"); });
+  ASSERT_FALSE(path.empty());
+  const std::string good = read_file(path);
+  std::string flipped = good;
+  flipped[good.size() / 2] = static_cast<char>(flipped[good.size() / 2] ^ 1);
+  std::string version = good;
+  version[8] = static_cast<char>(version[8] + 1);
+  for (const std::string& bad : {good.substr(0, good.size() / 2), flipped, version, std::string()}) {
+    write_file(path, bad);
+    const Queue queue = stranger();
+    const Kernel kernel = test::get_scale_kernel(queue, "1.5f");
+    EXPECT_EQ(kernel.origin, KernelOrigin::kCompiled);
+    EXPECT_EQ(test::run_scale(queue, kernel, 2.0F), 3.0F);
+    EXPECT_EQ(read_file(path).size(), good.size()) << "written again";
+  }
+  EXPECT_EQ(test::get_scale_kernel(stranger(), "1.5f").origin, KernelOrigin::kDiskCache);
+}
+
+TEST(GetKernel, WholeEntriesWithCodeTheDriverRefusesAreRebuilt) {
+  const fs::path path = new_entry([] { (void)test::get_scale_kernel(stranger(), "2.5f"); });
+  ASSERT_FALSE(path.empty());
+  const std::string good = read_file(path);
+  std::uint32_t key_bytes = 0;
+  std::memcpy(&key_bytes, good.data() + 12, sizeof(key_bytes));
+  const std::string key = good.substr(56, key_bytes);
+  ASSERT_TRUE(key.starts_with("name=scale.hpp\n")) << key;
+  const DiskCache cache(DiskCache::default_folder());
+  for (const std::vector<char>& content : {std::vector<char>(), std::vector<char>(5000, 'x')}) {
+    cache.store(key, content);
+    const Queue queue = stranger();
+    const Kernel kernel = test::get_scale_kernel(queue, "2.5f");
+    EXPECT_EQ(kernel.origin, KernelOrigin::kCompiled);
+    EXPECT_EQ(test::run_scale(queue, kernel, 2.0F), 5.0F);
+  }
+}
+
+TEST(GetKernel, ProcessesMayShareTheCache) {
+  const std::string folder = test::fresh_folder();
+  std::vector<test::Child> children;
+  for (int i = 0; i < 3; ++i) {
+    children.emplace_back(std::vector<std::string>{"scale", "6"}, test::Variables{{"DCN_CACHE_DIR", folder}});
+  }
+  for (test::Child& child : children) {
+    const test::ChildResult result = child.wait();
+    EXPECT_EQ(result.status, 0) << result.output << result.errors;
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 1);
+  EXPECT_EQ(test::run_child({"scale", "6"}, {{"DCN_CACHE_DIR", folder}}).output, "disk cache\n");
+}
+
+TEST(GetKernel, ThreadsGetOneBuild) {
+  const Queue queue = stranger();
+  std::vector<KernelOrigin> origins(4);
+  std::vector<std::thread> threads;
+  for (KernelOrigin& origin : origins)
+    threads.emplace_back([&] { origin = test::get_scale_kernel(queue, "12").origin; });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(std::count(origins.begin(), origins.end(), KernelOrigin::kCompiled), 1);
+  EXPECT_EQ(std::count(origins.begin(), origins.end(), KernelOrigin::kMemory), 3);
+}
+
+TEST(GetKernel, UnwritableCacheCostsSpeedOnly) {
+  const std::string file = test::fresh_folder() + "/file";
+  write_file(file, "in the way");
+  const test::ChildResult quiet = test::run_child({"probe_origin"}, {{"DCN_CACHE_DIR", file + "/cache"}});
+  EXPECT_EQ(quiet.status, 0);
+  EXPECT_EQ(quiet.output, "built-in\n");
+  EXPECT_EQ(quiet.errors, "");
+  const test::ChildResult verbose =
+      test::run_child({"probe_origin"}, {{"DCN_CACHE_DIR", file + "/cache"}, {"DCN_VERBOSE", "compile"}});
+  EXPECT_EQ(verbose.output, "built-in\n");
+  EXPECT_NE(verbose.errors.find("dcn: compile: not cached: "), std::string::npos) << verbose.errors;
+  EXPECT_NE(verbose.errors.find("Not a directory"), std::string::npos) << verbose.errors;
+}
+
+TEST(GetKernel, CompileErrorNamesKernelOptionsAndLogOnce) {
+  KernelRequest request = test::scale_request("nonsense");
+  request.options = {"-Wall"};
+  try {
+    (void)get_kernel(stranger(), request);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCompile);
+    const std::string what = error.what();
+    EXPECT_TRUE(what.starts_with("kernel scale: kernel file scale.hpp does not compile for ")) << what;
+    EXPECT_NE(what.find("\noptions: -DDCN_FACTOR=nonsense -Wall\n"), std::string::npos) << what;
+    const std::string said = "error: use of undeclared identifier 'nonsense'";
+    const std::size_t first = what.find(said);
+    ASSERT_NE(first, std::string::npos) << what;
+    EXPECT_EQ(what.find(said, first + 1), std::string::npos) << "once";
+    EXPECT_NE(what.find("scale.hpp:8:"), std::string::npos) << what;
+  }
+}
+
+TEST(GetKernel, UnknownFilesAndEntriesAreNamed) {
+  const Queue queue = stranger();
+  const auto error_of = [&](const KernelRequest& request) {
+    try {
+      (void)get_kernel(queue, request);
+    } catch (const Error& error) {
+      return std::string(to_string(error.code())) + ": " + error.what();
+    }
+    return std::string("none");
+  };
+  EXPECT_EQ(error_of({.source = "none.hpp", .entry = "e"}), "internal: kernel file none.hpp is not in this library");
+  EXPECT_EQ(error_of({.source = "probe.hpp", .entry = "e"}), "internal: kernel file probe.hpp has no entry 'e'");
+  (void)get_kernel(queue, {.source = "probe.hpp", .entry = "probe"});
+  EXPECT_EQ(error_of({.source = "probe.hpp", .entry = "e"}), "internal: kernel file probe.hpp has no entry 'e'");
+}
+
+TEST(Verbose, ShowsTheTopicsThatAreAskedFor) {
+  const auto errors = [](const std::string& topics) {
+    return test::run_child({"scale", "3"}, {{"DCN_VERBOSE", topics}}).errors;
+  };
+  EXPECT_EQ(errors(""), "");
+  const std::string some = errors("compile,exec");
+  EXPECT_NE(some.find("dcn: compile: scale of scale.hpp [-DDCN_FACTOR=3]: "), std::string::npos) << some;
+  EXPECT_NE(some.find("dcn: exec: scale [1] groups of [1]\n"), std::string::npos) << some;
+  EXPECT_EQ(some.find("dispatch"), std::string::npos) << some;
+  EXPECT_NE(errors("all").find("dcn: dispatch: device 'cpu' is "), std::string::npos);
+}
+
+}  // namespace
+}  // namespace dcn::runtime
