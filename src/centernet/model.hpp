@@ -44,6 +44,9 @@ struct Model {
   nn::Network network;
 };
 
+/// Names that ModelOverrides::arch takes: "dla_34", "resdcn_18", ...
+[[nodiscard]] std::vector<std::string> architectures();
+
 /// Infers what it can, checks every tensor, builds the layer list with batch-norm folded (in double).
 /// \throws Error kBadFile listing all missing, unexpected and mis-shaped tensors by name at once.
 [[nodiscard]] Model build_model(const checkpoint::Checkpoint& checkpoint, const ModelOverrides& overrides = {});
