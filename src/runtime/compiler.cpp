@@ -22,6 +22,10 @@ std::string target_of(const DeviceInfo& device) {
   return device.backend;
 }
 
+/// One image for the whole file. The compiler would put entries with different sub-group or work-group sizes into
+/// images of their own, and of several images that are linked the runtime gives no native code to keep.
+constexpr const char* kOneImage = "-fsycl-device-code-split=off";
+
 /// The compiler's log without the runtime's own headings.
 std::string_view log_of(std::string_view message) {
   for (const std::string_view heading : {"Device compilation failed", "\n", "Detailed information:", "\n", "\t"}) {
@@ -44,10 +48,10 @@ auto with_compiler(const Queue& queue, const KernelSource& source, Use use) {
                                                                     syclexp::source_language::sycl, source.text);
     return use(bundle, syclexp::properties{syclexp::build_options{source.options}});
   } catch (const sycl::exception& error) {
-    throw Error(ErrorCode::kCompile, fmt::format("kernel file {} does not compile for {} ({})\noptions: {}\n{}",
-                                                 source.key.name, queue.device().name, queue.device().backend,
-                                                 source.options.empty() ? "none" : source.key.options,
-                                                 restore_locations(log_of(error.what()), source.text)));
+    throw Error(ErrorCode::kCompile,
+                fmt::format("kernel file {} does not compile for {} ({})\noptions: {}\n{}", source.key.name,
+                            queue.device().name, queue.device().backend, source.key.options,
+                            restore_locations(log_of(error.what()), source.text)));
   }
 }
 
@@ -65,6 +69,7 @@ KernelSource prepare_source(const KernelRequest& request, const DeviceInfo& devi
   KernelSource source;
   source.text = expand_source(request.source, text, find_source);
   source.options = compile_options(request.macros, request.options);
+  source.options.emplace_back(kOneImage);
   source.key = {.name = std::string(request.source),
                 .source_hash = to_hex(sha256(source.text)),
                 .options = join_options(source.options),

@@ -112,8 +112,7 @@ class Builder {
     std::optional<std::vector<char>> content = DiskCache::instance().load(key_);
     if (!content) return false;
     try {
-      Executable bundle = syclexp::get_kernel_bundle<sycl::bundle_state::executable>(
-          context_, devices_, sycl::span<char>(content->data(), content->size()));
+      Executable bundle = load(*content);
       if (!bundle.ext_oneapi_has_kernel(entry_)) return refuse("it lacks the entry");
       keep(slot, std::move(bundle));  // the driver looks at the code only here
       return true;
@@ -157,10 +156,19 @@ class Builder {
 
   void store(const Executable& bundle) {
     try {
-      DiskCache::instance().store(key_, bundle.ext_oneapi_get_content());
+      std::vector<char> content = bundle.ext_oneapi_get_content();
+      // Some bundles give a shell without code: look before it replaces anything.
+      if (load(content).ext_oneapi_has_kernel(entry_)) return DiskCache::instance().store(key_, content);
+      verbose(Topic::kCompile, "{}: not cached, the runtime gives no native code for it", source_.key.name);
     } catch (const sycl::exception& error) {
-      verbose(Topic::kCompile, "{}: not cached, this device gives no native code: {}", source_.key.name, error.what());
+      verbose(Topic::kCompile, "{}: not cached, the runtime gives no native code for it: {}", source_.key.name,
+              error.what());
     }
+  }
+
+  Executable load(std::vector<char>& content) {
+    return syclexp::get_kernel_bundle<sycl::bundle_state::executable>(context_, devices_,
+                                                                      sycl::span<char>(content.data(), content.size()));
   }
 
   const Queue& queue_;

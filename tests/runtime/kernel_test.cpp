@@ -174,12 +174,60 @@ TEST(GetKernel, CompileErrorNamesKernelOptionsAndLogOnce) {
     EXPECT_EQ(error.code(), ErrorCode::kCompile);
     const std::string what = error.what();
     EXPECT_TRUE(what.starts_with("kernel scale: kernel file scale.hpp does not compile for ")) << what;
-    EXPECT_NE(what.find("\noptions: -DDCN_FACTOR=nonsense -Wall\n"), std::string::npos) << what;
+    EXPECT_NE(what.find("\noptions: -DDCN_FACTOR=nonsense -Wall -fsycl-device-code-split=off\n"), std::string::npos)
+        << what;
     const std::string said = "error: use of undeclared identifier 'nonsense'";
     const std::size_t first = what.find(said);
     ASSERT_NE(first, std::string::npos) << what;
     EXPECT_EQ(what.find(said, first + 1), std::string::npos) << "once";
     EXPECT_NE(what.find("scale.hpp:8:"), std::string::npos) << what;
+  }
+}
+
+TEST(GetKernel, EntriesOfDifferentShapesShareOneEntryOfTheCache) {
+  // With their own images for each sub-group size, linked code would not come back from the runtime.
+  constexpr std::string_view kText = R"(
+#include <sycl/ext/oneapi/free_function_queries.hpp>
+#include <sycl/ext/oneapi/kernel_properties/properties.hpp>
+namespace syclexp = sycl::ext::oneapi::experimental;
+struct Args { unsigned* out; };
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
+SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<16>))
+SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<16>))
+void wide(Args args) {
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
+  args.out[item.get_global_id(0)] = static_cast<unsigned>(item.get_sub_group().get_local_range()[0]);
+}
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
+SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<8>))
+void narrow(Args args) {
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
+  args.out[item.get_global_id(0)] = static_cast<unsigned>(item.get_sub_group().get_local_range()[0]);
+}
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
+void plain(Args args) {
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<2>();
+  args.out[item.get_global_linear_id()] = 5;
+}
+)";
+  struct Args {
+    std::uint32_t* out;
+  };
+  for (const KernelOrigin expected : {KernelOrigin::kCompiled, KernelOrigin::kDiskCache}) {
+    const Queue queue = stranger();
+    const auto first_word = [&](std::string_view entry, const LaunchRange& range, KernelOrigin origin) {
+      const Kernel kernel = get_kernel(queue, {.source = "shapes.hpp", .entry = entry, .text = kText});
+      EXPECT_EQ(kernel.origin, origin) << entry;
+      const DeviceBuffer out(queue, 64 * sizeof(std::uint32_t));
+      launch(queue, kernel, range, Args{static_cast<std::uint32_t*>(out.data())});
+      std::uint32_t word = 0;
+      queue.copy(&word, out.data(), sizeof(word));
+      queue.wait();
+      return word;
+    };
+    EXPECT_EQ(first_word("wide", range_1d(2, 16), expected), 16U);
+    EXPECT_EQ(first_word("narrow", range_1d(2, 32), KernelOrigin::kMemory), 8U);
+    EXPECT_EQ(first_word("plain", range_2d({2, 2}, {4, 4}), KernelOrigin::kMemory), 5U);
   }
 }
 
