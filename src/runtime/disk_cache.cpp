@@ -1,5 +1,6 @@
 #include "runtime/disk_cache.hpp"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <system_error>
 
 #include "runtime/sha256.hpp"
@@ -129,6 +131,16 @@ const DiskCache& DiskCache::instance() {
   return kCache;
 }
 
+const DiskCache& DiskCache::of_build() {
+  static const DiskCache kCache([] {
+    Dl_info where{};
+    if (dladdr(reinterpret_cast<void*>(&DiskCache::instance), &where) == 0 || where.dli_fname == nullptr)
+      return fs::path();
+    return fs::path(where.dli_fname).parent_path() / "sycl-dcn" / "kernels";
+  }());
+  return kCache;
+}
+
 fs::path DiskCache::path_of(std::string_view key) const { return folder_ / (to_hex(sha256(key)).append(kSuffix)); }
 
 std::optional<std::vector<char>> DiskCache::load(std::string_view key) const {
@@ -181,8 +193,14 @@ void DiskCache::store(std::string_view key, const std::vector<char>& content) co
   ::unlink(temporary.c_str());
 }
 
-void DiskCache::remove(std::string_view key) const {
-  if (!folder_.empty()) ::unlink(path_of(key).c_str());
+void DiskCache::keep_only(const std::vector<std::string>& keys) const {
+  std::set<fs::path> kept;
+  for (const std::string& key : keys) kept.insert(path_of(key));
+  std::error_code error;
+  for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    if (it->path().extension() == kSuffix && !kept.contains(it->path())) fs::remove(it->path(), gone);
+  }
 }
 
 void DiskCache::trim() const {

@@ -29,6 +29,10 @@ class DiskCache {
   /// DCN_CACHE_DIR, else $XDG_CACHE_HOME/sycl-dcn, else ~/.cache/sycl-dcn; empty when there is no home either.
   [[nodiscard]] static std::filesystem::path default_folder();
 
+  /// Native code that was made when the library was built, in sycl-dcn/kernels beside the library: of use on the
+  /// machine that built it. Only read.
+  [[nodiscard]] static const DiskCache& of_build();
+
   /// The cache of this process in default_folder().
   [[nodiscard]] static const DiskCache& instance();
 
@@ -36,8 +40,8 @@ class DiskCache {
   [[nodiscard]] std::optional<std::vector<char>> load(std::string_view key) const;
   /// Stores, replacing what is there. Failures are shown by DCN_VERBOSE=compile only.
   void store(std::string_view key, const std::vector<char>& content) const;
-  /// Removes an entry that proved useless.
-  void remove(std::string_view key) const;
+  /// Removes all entries but those under these keys.
+  void keep_only(const std::vector<std::string>& keys) const;
 
   /// The file that holds `key`'s entry.
   [[nodiscard]] std::filesystem::path path_of(std::string_view key) const;

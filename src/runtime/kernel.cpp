@@ -12,24 +12,20 @@
 #include "runtime/compiler.hpp"
 #include "runtime/disk_cache.hpp"
 #include "runtime/kernel_key.hpp"
+#include "runtime/native.hpp"
 #include "runtime/prebuilt.hpp"
 #include "runtime/sycl_error.hpp"
-#include "runtime/sycl_library.hpp"
 #include "runtime/verbose.hpp"
 
 namespace dcn::runtime {
 
 namespace {
 
-namespace syclexp = sycl::ext::oneapi::experimental;
-using Object = sycl::kernel_bundle<sycl::bundle_state::object>;
-using Executable = sycl::kernel_bundle<sycl::bundle_state::executable>;
-
 /// One compiled kernel file on one device and context.
 struct Slot {
   std::mutex mutex;  ///< held while building: others who want the same file wait instead of building it again
   std::optional<sycl::context> context;  ///< keeps the context's identity, which is part of the slot's name, taken
-  std::optional<Executable> bundle;
+  std::optional<LoadedBundle> bundle;
   std::map<std::string, std::shared_ptr<sycl::kernel>, std::less<>> kernels;
 };
 
@@ -60,15 +56,8 @@ class Memory {
   std::map<std::string, std::unique_ptr<Slot>> slots_;
 };
 
-NativeKey native_key(const SourceKey& source, const DeviceInfo& device) {
-  static const std::string runtime = sycl_version();
-  return {.source = source,
-          .device = device.name,
-          .driver = device.driver,
-          .backend = device.backend,
-          .isa = device.kind == "cpu" ? cpu_isa() : "",
-          .runtime = runtime,
-          .environment = codegen_environment()};
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
 std::shared_ptr<sycl::kernel> take_kernel(Executable& bundle, std::string_view file, std::string_view entry) {
@@ -83,100 +72,67 @@ std::shared_ptr<sycl::kernel> take_kernel(Executable& bundle, std::string_view f
 class Builder {
  public:
   Builder(const Queue& queue, const KernelRequest& request)
-      : queue_(queue),
-        entry_(request.entry),
-        source_(prepare_source(request, queue.device())),
-        key_(native_key(source_.key, queue.device()).to_text()),
-        context_(queue.native().get_context()),
-        devices_{queue.native().get_device()} {}
+      : queue_(queue), entry_(request.entry), code_(queue, prepare_source(request, queue.device())) {}
 
   /// Fills the slot with the bundle and the entry's kernel.
   KernelOrigin fill(Slot& slot) {
-    if (from_disk(slot)) return KernelOrigin::kDiskCache;
-    if (from_prebuilt(slot)) return KernelOrigin::kBuiltIn;
-    std::vector<char> object = compile_to_object(queue_, source_);
+    if (from_cache(slot, DiskCache::instance())) return KernelOrigin::kDiskCache;
+    if (from_cache(slot, DiskCache::of_build()) || from_prebuilt(slot)) return KernelOrigin::kBuiltIn;
+    std::vector<char> object = compile_to_object(queue_, code_.source());
     try {
       link(slot, std::move(object));
     } catch (const sycl::exception& error) {
       // Code that calls the runtime's support library (conversions of sycl::ext::oneapi::bfloat16) links only as part
       // of a build in one go, which gives nothing that can be kept on disk.
-      verbose(Topic::kCompile, "{}: built in one go and not cached, since it does not link: {}", source_.key.name,
-              error.what());
-      keep(slot, build_executable(queue_, source_));
+      verbose(Topic::kCompile, "{}: built in one go and not cached, since it does not link: {}", name(), error.what());
+      keep(slot, {nullptr, std::nullopt, build_executable(queue_, code_.source())});
     }
     return KernelOrigin::kCompiled;
   }
 
  private:
-  bool from_disk(Slot& slot) {
-    std::optional<std::vector<char>> content = DiskCache::instance().load(key_);
-    if (!content) return false;
+  bool from_cache(Slot& slot, const DiskCache& cache) {
+    std::optional<LoadedBundle> bundle = code_.load(cache);
+    if (!bundle) return false;
     try {
-      Executable bundle = load(*content);
-      if (!bundle.ext_oneapi_has_kernel(entry_)) return refuse("it lacks the entry");
-      keep(slot, std::move(bundle));  // the driver looks at the code only here
+      keep(slot, *std::move(bundle));  // the driver looks at the code only here
       return true;
     } catch (const sycl::exception& error) {
-      return refuse(error.what());
+      verbose(Topic::kCompile, "{}: the cached code is refused and will be rebuilt: {}", name(), error.what());
+      return false;
     }
   }
 
-  bool refuse(std::string_view why) {
-    verbose(Topic::kCompile, "{}: the cached code is refused and will be rebuilt: {}", source_.key.name, why);
-    DiskCache::instance().remove(key_);
-    return false;
-  }
-
   bool from_prebuilt(Slot& slot) {
-    const std::string key = source_.key.to_text();
+    const std::string key = code_.source().key.to_text();
     for (const PrebuiltKernel& prebuilt : prebuilt_kernels()) {
       if (prebuilt.key != key) continue;
       try {
         link(slot, {prebuilt.content.begin(), prebuilt.content.end()});
         return true;
       } catch (const sycl::exception& error) {
-        verbose(Topic::kCompile, "{}: the built-in code is refused: {}", source_.key.name, error.what());
+        verbose(Topic::kCompile, "{}: the built-in code is refused: {}", name(), error.what());
+        return false;
       }
-      return false;
     }
     return false;
   }
 
-  void link(Slot& slot, std::vector<char> content) {
-    const Object object = syclexp::get_kernel_bundle<sycl::bundle_state::object>(
-        context_, devices_, sycl::span<char>(content.data(), content.size()));
-    keep(slot, sycl::link(object, devices_));
-    store(*slot.bundle);
+  void link(Slot& slot, std::vector<char> object) {
+    keep(slot, code_.link(std::move(object)));
+    code_.store(DiskCache::instance(), *slot.bundle);
   }
 
-  void keep(Slot& slot, Executable bundle) {
-    slot.kernels[entry_] = take_kernel(bundle, source_.key.name, entry_);
+  void keep(Slot& slot, LoadedBundle bundle) {
+    slot.kernels[entry_] = take_kernel(bundle.executable, name(), entry_);
     slot.bundle = std::move(bundle);
   }
 
-  void store(const Executable& bundle) {
-    try {
-      std::vector<char> content = bundle.ext_oneapi_get_content();
-      // Some bundles give a shell without code: look before it replaces anything.
-      if (load(content).ext_oneapi_has_kernel(entry_)) return DiskCache::instance().store(key_, content);
-      verbose(Topic::kCompile, "{}: not cached, the runtime gives no native code for it", source_.key.name);
-    } catch (const sycl::exception& error) {
-      verbose(Topic::kCompile, "{}: not cached, the runtime gives no native code for it: {}", source_.key.name,
-              error.what());
-    }
-  }
-
-  Executable load(std::vector<char>& content) {
-    return syclexp::get_kernel_bundle<sycl::bundle_state::executable>(context_, devices_,
-                                                                      sycl::span<char>(content.data(), content.size()));
-  }
+  [[nodiscard]] const std::string& name() const { return code_.source().key.name; }
 
   const Queue& queue_;
   std::string entry_;
-  KernelSource source_;
-  std::string key_;
-  sycl::context context_;
-  std::vector<sycl::device> devices_;
+  NativeCode code_;
 };
 
 }  // namespace
@@ -205,7 +161,7 @@ Kernel get_kernel(const Queue& queue, const KernelRequest& request) {
   KernelOrigin origin = KernelOrigin::kMemory;
   try {
     if (slot.bundle) {
-      slot.kernels[std::string(request.entry)] = take_kernel(*slot.bundle, request.source, request.entry);
+      slot.kernels[std::string(request.entry)] = take_kernel(slot.bundle->executable, request.source, request.entry);
     } else {
       origin = Builder(queue, request).fill(slot);
     }
@@ -214,9 +170,8 @@ Kernel get_kernel(const Queue& queue, const KernelRequest& request) {
   } catch (const sycl::exception& error) {
     throw translate(error, fmt::format("kernel {} of {} on {}", request.entry, request.source, queue.device().name));
   }
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   verbose(Topic::kCompile, "{} of {} [{}]: {}, {:.1f} ms", request.entry, request.source,
-          join_options(compile_options(request.macros, request.options)), to_string(origin), took.count());
+          join_options(compile_options(request.macros, request.options)), to_string(origin), milliseconds_since(start));
   return {slot.kernels.find(request.entry)->second, std::string(request.entry), origin};
 }
 

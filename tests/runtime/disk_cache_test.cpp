@@ -46,8 +46,10 @@ TEST(DiskCache, GivesBackWhatWasStored) {
   EXPECT_FALSE(cache.load("ke"));
   cache.store("key", bytes(100, 2));
   EXPECT_EQ(cache.load("key"), bytes(100, 2));
-  cache.remove("key");
+  cache.store("third key", bytes(1, 1));
+  cache.keep_only({"other key", "never stored"});
   EXPECT_FALSE(cache.load("key"));
+  EXPECT_FALSE(cache.load("third key"));
   EXPECT_EQ(cache.load("other key"), std::vector<char>{});
 }
 

@@ -16,6 +16,7 @@
 #include "dcn/status.hpp"
 #include "runtime/compiler.hpp"
 #include "runtime/disk_cache.hpp"
+#include "runtime/native.hpp"
 #include "runtime/prebuilt.hpp"
 #include "runtime/sycl_library.hpp"
 
@@ -65,31 +66,40 @@ std::vector<char> object_of(const Queue& queue, const KernelSource& source, cons
   const std::string key = fmt::format("object\n{}runtime={}\n", source.key.to_text(), sycl_version());
   if (std::optional<std::vector<char>> known = cache.load(key)) return *std::move(known);
   std::vector<char> content = compile_to_object(queue, source);
-  // A row that cannot be linked later would be built in and never used.
-  try {
-    const sycl::device device = queue.native().get_device();
-    (void)sycl::link(sycl::ext::oneapi::experimental::get_kernel_bundle<sycl::bundle_state::object>(
-        queue.native().get_context(), {device}, sycl::span<char>(content.data(), content.size())));
-  } catch (const sycl::exception& error) {
-    throw Error(ErrorCode::kCompile, fmt::format("kernel file {} [{}] compiles and does not link: {}", source.key.name,
-                                                 source.key.options, error.what()));
-  }
   cache.store(key, content);
   return content;
 }
 
-int run(const char* output, const char* folder) {
+/// Native code of one row, in `cache` under the key that is returned.
+std::string link_row(const Queue& queue, const KernelSource& source, const std::vector<char>& object,
+                     const DiskCache& cache) {
+  const NativeCode code(queue, source);
+  try {
+    if (!cache.load(code.key())) code.store(cache, code.link(object));
+  } catch (const sycl::exception& error) {
+    // It would be built in and never used.
+    throw Error(ErrorCode::kCompile, fmt::format("kernel file {} [{}] compiles and does not link: {}", source.key.name,
+                                                 source.key.options, error.what()));
+  }
+  return code.key();
+}
+
+int run(const char* output, const char* object_folder, const char* native_folder) {
   std::string entries;
   try {
     const Queue queue = Queue::create("cpu");
-    const DiskCache cache(folder);
+    const DiskCache objects(object_folder);
+    const DiskCache native(native_folder);
+    std::vector<std::string> native_keys;
     for (const Row& row : rows()) {
       const KernelSource source = prepare_source(to_request(row), queue.device());
-      const std::vector<char> content = object_of(queue, source, cache);
+      const std::vector<char> content = object_of(queue, source, objects);
+      native_keys.push_back(link_row(queue, source, content, native));
       const std::string key = source.key.to_text();
       entries += fmt::format("    {{{{{}, {}}}, {{{}, {}}}}},\n", literal(key), key.size(),
                              literal({content.data(), content.size()}), content.size());
     }
+    native.keep_only(native_keys);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNoDevice) throw;
     fmt::print(stderr, "warning: no kernels are built in, they will be compiled at run time: {}\n", error.what());
@@ -111,12 +121,12 @@ int run(const char* output, const char* folder) {
 }  // namespace dcn::runtime
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fputs("usage: sycldcn_kernelc OUTPUT.cpp CACHE_FOLDER\n", stderr);
+  if (argc != 4) {
+    std::fputs("usage: sycldcn_kernelc OUTPUT.cpp OBJECTS NATIVE\n", stderr);
     return 2;
   }
   try {
-    return dcn::runtime::run(argv[1], argv[2]);
+    return dcn::runtime::run(argv[1], argv[2], argv[3]);
   } catch (const std::exception& error) {
     fmt::print(stderr, "error: {}\n", error.what());
     return 1;
