@@ -22,7 +22,11 @@ enum class FormatChoice : std::uint8_t { kAuto, kNchw, kNhwc };
 struct PlanOptions {
   DataType type = DataType::kF32;  ///< kF32 or kBf16; heads are always f32
   FormatChoice format = FormatChoice::kAuto;
+  std::string upsample_variant;  ///< one of upsample_variants() by force, "" for the first that accepts
 };
+
+/// How a transposed convolution of each channel by itself can be computed, in the order in which they are tried.
+[[nodiscard]] std::vector<std::string> upsample_variants();
 
 /// One line of `centernet inspect`.
 struct LayerReport {
@@ -36,16 +40,29 @@ struct LayerReport {
   double milliseconds = -1;                                      ///< filled by Executor::profile
 };
 
-/// Weights packed for a device, plus one plan per input shape met so far. Not thread-safe: one per thread and queue.
+/// Weights packed for a device, plus plans for the input shapes met last. Not thread-safe: one per thread and queue.
+///
+///     dcn::nn::Executor executor(queue, network, {});
+///     executor.prepare(1, 512, 512);
+///     queue.copy(executor.input().data, picture, bytes);   // in the strides of input()
+///     executor.run();
+///     dcn::TensorView heat_map = executor.output("hm");    // device memory
+///
+/// All plans share one arena: after prepare() with another shape, input and outputs of the one before are gone.
 class Executor {
  public:
-  /// \throws Error kUnsupported when oneDNN has no engine for the queue's device, or the type is not supported there.
+  /// Plans kept; the one not used for longest makes room for a new one.
+  static constexpr std::size_t kMaxPlans = 8;
+
+  /// \throws Error kUnsupported when oneDNN has no engine for the queue's device, or the type is not supported there;
+  ///         kInvalidArgument naming the layer when the network does not fit together.
   Executor(Queue queue, Network network, const PlanOptions& options);
   ~Executor();
   Executor(Executor&&) noexcept;
   Executor& operator=(Executor&&) noexcept;
 
   /// Plans for this input if it is new (later calls with the same shape allocate nothing).
+  /// \throws Error kInvalidArgument when height or width is no multiple of the network's size_divisor.
   void prepare(std::int64_t batch, std::int64_t height, std::int64_t width);
   /// The view of value 0 for the prepared shape: write the normalised picture here, f32, in the strides of the view.
   [[nodiscard]] TensorView input() const;
@@ -61,7 +78,11 @@ class Executor {
   [[nodiscard]] std::vector<LayerReport> report() const;
   /// report() with the median time per layer over `repeats` runs.
   [[nodiscard]] std::vector<LayerReport> profile(int repeats);
+  /// Device memory of the arena, and of the packed weights that plans share.
   [[nodiscard]] std::size_t arena_bytes() const;
+  [[nodiscard]] std::size_t weight_bytes() const;
+  /// Plans held at present.
+  [[nodiscard]] std::size_t plan_count() const;
 
  private:
   struct State;

@@ -1,0 +1,58 @@
+#include "nn/step.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "dcn/status.hpp"
+
+namespace dcn::nn {
+
+namespace {
+
+DataType from_onednn(dnnl::memory::data_type type) {
+  return type == dnnl::memory::data_type::bf16 ? DataType::kBf16 : DataType::kF32;
+}
+
+/// "nhwc", and the type when it is not f32: "nhwc bf16".
+std::string describe(const dnnl::memory::desc& desc) {
+  const DataType type = from_onednn(desc.get_data_type());
+  return type == DataType::kF32 ? format_name(desc) : fmt::format("{} {}", format_name(desc), to_string(type));
+}
+
+}  // namespace
+
+Sizes to_sizes(const dnnl::memory::desc& desc) {
+  const auto dims = desc.get_dims();
+  Sizes sizes{};
+  std::copy_n(dims.begin(), sizes.size(), sizes.begin());
+  return sizes;
+}
+
+TensorView to_view(const dnnl::memory::desc& desc, void* data) {
+  if (desc.get_ndims() != 4 || desc.get_inner_nblks() != 0) {
+    throw Error(ErrorCode::kInternal, fmt::format("a value in the format {} has no strides", format_name(desc)));
+  }
+  TensorView view;
+  view.data = data;
+  view.type = from_onednn(desc.get_data_type());
+  view.rank = 4;
+  view.sizes = to_sizes(desc);
+  const auto strides = desc.get_strides();
+  std::copy_n(strides.begin(), view.strides.size(), view.strides.begin());
+  return view;
+}
+
+LayerReport make_report(const std::string& name, const std::string& kind, const dnnl::memory::desc& source,
+                        const dnnl::memory::desc& destination) {
+  LayerReport report;
+  report.name = name;
+  report.kind = kind;
+  report.input = source.get_dims();
+  report.output = destination.get_dims();
+  report.source_format = describe(source);
+  report.destination_format = describe(destination);
+  return report;
+}
+
+}  // namespace dcn::nn

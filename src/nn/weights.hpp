@@ -1,0 +1,43 @@
+/// \file weights.hpp
+/// A network's weights on the device, each packed once for every format that some plan asks for.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <vector>
+
+#include "dcn/device.hpp"
+#include "nn/network.hpp"
+#include "nn/onednn.hpp"
+
+namespace dcn::nn {
+
+/// Host values copied to the device in another type. Blocks until they are there.
+[[nodiscard]] DeviceBuffer upload(OneDnn& onednn, const std::vector<float>& values, DataType type);
+
+class WeightStore {
+ public:
+  explicit WeightStore(OneDnn& onednn) : onednn_(onednn) {}
+
+  /// The layer's weights in the format `wanted`. \param given format of layer.weight, f32.
+  dnnl::memory weight(const Layer& layer, const dnnl::memory::desc& given, const dnnl::memory::desc& wanted);
+  /// The layer's biases, f32.
+  dnnl::memory bias(const Layer& layer);
+
+  [[nodiscard]] std::size_t bytes() const noexcept;
+
+ private:
+  struct Entry {
+    const void* host;  ///< which vector of which layer
+    DeviceBuffer buffer;
+    dnnl::memory memory;
+  };
+  dnnl::memory pack(const std::vector<float>& values, const dnnl::memory::desc& given,
+                    const dnnl::memory::desc& wanted);
+
+  OneDnn& onednn_;
+  std::deque<Entry> entries_;
+};
+
+}  // namespace dcn::nn
