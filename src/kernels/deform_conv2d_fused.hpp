@@ -14,8 +14,8 @@
 ///   DCN_UNIT_CHANNELS  1 when the input's channel stride is 1 (NHWC), 0 for any other stride
 #include <sycl/accessor.hpp>
 #include <sycl/builtins.hpp>
+#include <sycl/group.hpp>
 #include <sycl/group_barrier.hpp>
-#include <sycl/sub_group.hpp>
 #include <sycl/vector.hpp>
 
 #include "deform_common.hpp"
@@ -46,6 +46,10 @@ struct Tile {
   int valid;                ///< pixels of this tile that exist
   int panels;               ///< weight panels of this slice
 };
+
+/// Not sycl::min: the CPU's compiler takes the result of a built-in function for different in each lane, and with it
+/// every loop that it bounds.
+inline int smaller(int a, int b) { return a < b ? a : b; }
 
 inline int round_up(int value, int step) { return (value + step - 1) / step * step; }
 
@@ -149,10 +153,10 @@ inline void locate_corners(const DeformConv2dArgs& args, const Tile& tile, int t
     const bool right = floor_x < width - 1.0f;
     const Element* corner = input + (tile.pixel_input[m] + static_cast<Index>(floor_y) * step_y +
                                      static_cast<Index>(floor_x) * step_x);
-    tile.corner[0 * tile.pixels + m] = top & left ? corner : zeros;
-    tile.corner[1 * tile.pixels + m] = top & right ? corner + step_x : zeros;
-    tile.corner[2 * tile.pixels + m] = bottom & left ? corner + step_y : zeros;
-    tile.corner[3 * tile.pixels + m] = bottom & right ? corner + (step_y + step_x) : zeros;
+    tile.corner[0 * tile.pixels + m] = (top & left) ? corner : zeros;
+    tile.corner[1 * tile.pixels + m] = (top & right) ? corner + step_x : zeros;
+    tile.corner[2 * tile.pixels + m] = (bottom & left) ? corner + step_y : zeros;
+    tile.corner[3 * tile.pixels + m] = (bottom & right) ? corner + (step_y + step_x) : zeros;
     const float upper = (1.0f - low_y) * factor;
     const float lower = low_y * factor;
     tile.corner_weight[0 * tile.pixels + m] = upper * (1.0f - low_x);
@@ -283,7 +287,9 @@ SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>))
 SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<1, DCN_LANES>))
 void deform_conv2d_fused(DeformConv2dArgs args, sycl::local_accessor<sycl::vec<unsigned, 4>, 1> local) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<2>();
-  const auto lanes = item.get_sub_group();
+  // Barriers are the work-group's, although it is one sub-group: around barriers of a sub-group the CPU's compiler
+  // makes a second, masked copy of everything.
+  const auto lanes = item.get_group();
   const int lane = static_cast<int>(item.get_local_id(1));
   Tile tile = carve(args, reinterpret_cast<unsigned char*>(
                               local.get_multi_ptr<sycl::access::decorated::no>().get()));
@@ -298,7 +304,7 @@ void deform_conv2d_fused(DeformConv2dArgs args, sycl::local_accessor<sycl::vec<u
   const int group_outputs = static_cast<int>(args.out_channels) / args.groups;
   const int deformable_channels = static_cast<int>(args.in_channels) / args.deformable_groups;
   const int first_panel = slice * args.slice_panels;
-  tile.panels = sycl::min(args.slice_panels, args.panels_per_group - first_panel);
+  tile.panels = smaller(args.slice_panels, args.panels_per_group - first_panel);
   const Index panel_elements = static_cast<Index>(group_channels) * (args.kernel_h * args.kernel_w) * kPanel;
   const Index slice_panel = static_cast<Index>(group) * args.panels_per_group + first_panel;
   const float* weight = static_cast<const float*>(args.weight) + slice_panel * panel_elements;
@@ -308,13 +314,13 @@ void deform_conv2d_fused(DeformConv2dArgs args, sycl::local_accessor<sycl::vec<u
   const int last_channel = (group + 1) * group_channels;
   for (int cut = group * group_channels; cut < last_channel;) {
     const int deformable_group = cut / deformable_channels;
-    const int cut_end = sycl::min((deformable_group + 1) * deformable_channels, last_channel);
+    const int cut_end = smaller((deformable_group + 1) * deformable_channels, last_channel);
     for (int tap_y = 0; tap_y < args.kernel_h; ++tap_y) {
       for (int tap_x = 0; tap_x < args.kernel_w; ++tap_x) {
         sycl::group_barrier(lanes);
         locate_corners(args, tile, tap_y, tap_x, deformable_group, lane);
         for (int channel = cut; channel < cut_end; channel += kChunk) {
-          const int count = sycl::min(kChunk, cut_end - channel);
+          const int count = smaller(kChunk, cut_end - channel);
           sycl::group_barrier(lanes);
           sample(args, tile, channel, count, lane);
           sycl::group_barrier(lanes);
@@ -327,7 +333,7 @@ void deform_conv2d_fused(DeformConv2dArgs args, sycl::local_accessor<sycl::vec<u
   }
   sycl::group_barrier(lanes);
   const int first_output = first_panel * kPanel;
-  const int outputs = sycl::min(tile.panels * kPanel, group_outputs - first_output);
+  const int outputs = smaller(tile.panels * kPanel, group_outputs - first_output);
   write(args, tile, group * group_outputs + first_output, outputs, lane);
 }
 
