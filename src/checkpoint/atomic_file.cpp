@@ -1,7 +1,7 @@
 #include "checkpoint/atomic_file.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,7 +44,7 @@ std::string_view remedy(int error) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(resolve_links(path)) {
+AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(resolve_links(path)) {
   struct stat info{};
   if (::stat(path_.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
     throw Error(ErrorCode::kIo, fmt::format("{}: is {}; give the name of a file to write", path_.string(),

@@ -13,7 +13,7 @@ namespace dcn::checkpoint {
 /// Every error is an Error kIo that names `path` and says what to do.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path);
+  explicit AtomicFile(const std::filesystem::path& path);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();

@@ -2,7 +2,7 @@
 /// The only class that touches the bytes of a file we did not write.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>

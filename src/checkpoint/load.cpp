@@ -1,5 +1,5 @@
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -128,9 +128,10 @@ bool is_safetensors(std::span<const std::byte> file) {
 Checkpoint load_any(std::span<const std::byte> file, const LoadLimits& limits) {
   constexpr std::size_t kHead = 512;
   const std::string_view head(reinterpret_cast<const char*>(file.data()), std::min(file.size(), kHead));
+  // First, because a header of 640 bytes looks like the beginning of a pickle; the others never look like this.
+  if (is_safetensors(file)) return load_safetensors(file, limits);
   if (head.starts_with("PK\x03\x04") || head.starts_with("PK\x05\x06")) return load_pth_zip(file, limits);
   if (head.size() > 1 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5) return load_pth_legacy(file, limits);
-  if (is_safetensors(file)) return load_safetensors(file, limits);
   refuse(head, file.size());
 }
 

@@ -1,7 +1,6 @@
 #include "checkpoint/memory.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <new>
@@ -56,7 +55,7 @@ std::int64_t checked_elements(const std::vector<std::int64_t>& sizes, std::size_
   std::int64_t bytes = 0;
   if (overflow || __builtin_mul_overflow(count, static_cast<std::int64_t>(element_bytes), &bytes)) {
     throw Error(ErrorCode::kBadFile,
-                fmt::format("tensor {}: sizes [{}] do not fit any memory", printable(name), fmt::join(sizes, ", ")));
+                fmt::format("tensor {}: sizes {} do not fit any memory", printable(name), bracketed(sizes)));
   }
   return count;
 }

@@ -297,13 +297,13 @@ class Machine {
   bool memo(std::uint8_t code) {
     switch (code) {
       case 'q':  // BINPUT
-        memo_[number<std::uint8_t>()] = top();
+        remember(number<std::uint8_t>());
         return true;
       case 'r':  // LONG_BINPUT
-        memo_[number<std::uint32_t>()] = top();
+        remember(number<std::uint32_t>());
         return true;
       case 0x94:  // MEMOIZE
-        memo_[static_cast<std::uint32_t>(memo_.size())] = top();
+        remember(static_cast<std::uint32_t>(memo_.size()));
         return true;
       case 'h':  // BINGET
         recall(number<std::uint8_t>());
@@ -312,9 +312,13 @@ class Machine {
         recall(number<std::uint32_t>());
         return true;
       default:
-        if (memo_.size() > heap_.limits.max_objects) fail("more memo entries than any checkpoint needs");
         return false;
     }
+  }
+
+  void remember(std::uint32_t index) {
+    memo_[index] = top();
+    if (memo_.size() > heap_.limits.max_objects) fail("more memo entries than any checkpoint needs");
   }
 
   void recall(std::uint32_t index) {

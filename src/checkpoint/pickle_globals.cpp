@@ -87,7 +87,7 @@ constexpr Global kGlobals[] = {
     {"torch", "float8_e5m2", kDtype, {}},
 };
 
-/// One name per module: Python 2's and the devices' spellings.
+/// Python 3's name of a module that Python 2 called otherwise.
 std::string_view canonical(std::string_view module) {
   if (module == "__builtin__") return "builtins";
   if (module == "copy_reg") return "copyreg";
@@ -99,9 +99,7 @@ std::string_view canonical(std::string_view module) {
 const Global* find_global(std::string_view module, std::string_view name) {
   module = canonical(module);
   for (const Global& global : kGlobals) {
-    if (global.name != name) continue;
-    if (global.module == module) return &global;
-    if (global.role == kStorage && module == "torch.cuda") return &global;
+    if (global.name == name && global.module == module) return &global;
   }
   return nullptr;
 }

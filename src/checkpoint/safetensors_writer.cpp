@@ -1,4 +1,4 @@
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -22,8 +22,10 @@ constexpr std::size_t kHeaderAlignment = 8;
 std::vector<const NamedTensor*> in_file_order(const Checkpoint& checkpoint) {
   std::vector<const NamedTensor*> order;
   for (const NamedTensor& item : checkpoint.tensors) order.push_back(&item);
-  std::stable_sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
-    return size_of(a->second.type) > size_of(b->second.type);
+  std::sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
+    const std::size_t width_a = size_of(a->second.type);
+    const std::size_t width_b = size_of(b->second.type);
+    return width_a != width_b ? width_a > width_b : a->first < b->first;
   });
   return order;
 }

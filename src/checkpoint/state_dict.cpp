@@ -1,7 +1,6 @@
 #include "checkpoint/state_dict.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <cstring>
@@ -41,13 +40,14 @@ const Object* find(const Heap& heap, const Object& dict, std::string_view key) {
 
 std::string first_keys(const Heap& heap, const Object& dict) {
   constexpr std::size_t kShown = 8;
-  std::vector<std::string> keys;
-  for (std::size_t i = 0; i + 1 < dict.items.size() && keys.size() < kShown; i += 2) {
+  std::string keys;
+  for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+    if (i > 0) keys += ", ";
+    if (i / 2 == kShown) return keys + "...";
     const Object& key = heap[dict.items[i]];
-    keys.push_back(is_text(key) ? printable(key.text) : std::string(describe(key.kind)));
+    keys += is_text(key) ? printable(key.text) : std::string(describe(key.kind));
   }
-  if (dict.items.size() / 2 > kShown) keys.emplace_back("...");
-  return keys.empty() ? "nothing" : fmt::format("{}", fmt::join(keys, ", "));
+  return keys.empty() ? "nothing" : keys;
 }
 
 const Object& find_state_dict(const Heap& heap, Ref root_ref) {
@@ -200,9 +200,8 @@ class TensorLoader {
         __builtin_mul_overflow(end, static_cast<std::int64_t>(width), &end) ||
         __builtin_mul_overflow(storage.count, static_cast<std::int64_t>(element_bytes(*storage.type)), &available);
     if (overflow || end > available) {
-      fail(fmt::format("tensor {}: sizes [{}], strides [{}] and offset {} reach outside its storage of {} elements",
-                       printable(name), fmt::join(ref.sizes, ", "), fmt::join(ref.strides, ", "), ref.offset,
-                       storage.count));
+      fail(fmt::format("tensor {}: sizes {}, strides {} and offset {} reach outside its storage of {} elements",
+                       printable(name), bracketed(ref.sizes), bracketed(ref.strides), ref.offset, storage.count));
     }
   }
 

@@ -1,8 +1,6 @@
 #include "checkpoint/text.hpp"
 
-#include <fmt/format.h>
-
-#include <cstdint>
+#include <fmt/core.h>
 
 namespace dcn::checkpoint {
 namespace {
@@ -68,6 +66,17 @@ std::string latin1_to_utf8(std::string_view text) {
     }
   }
   return result;
+}
+
+std::string bracketed(std::span<const std::int64_t> numbers) {
+  constexpr std::size_t kShown = 16;
+  std::string result = "[";
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i > 0) result += ", ";
+    if (i == kShown) return result + "...]";
+    result += std::to_string(numbers[i]);
+  }
+  return result + "]";
 }
 
 }  // namespace dcn::checkpoint

@@ -2,6 +2,8 @@
 /// Strings from files we did not write, made safe for messages.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,5 +15,7 @@ std::string printable(std::string_view text);
 bool is_utf8(std::string_view text) noexcept;
 /// Each byte as the character of that number.
 std::string latin1_to_utf8(std::string_view text);
+/// "[2, 3]", cut after 16 numbers.
+std::string bracketed(std::span<const std::int64_t> numbers);
 
 }  // namespace dcn::checkpoint
