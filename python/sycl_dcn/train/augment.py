@@ -55,7 +55,8 @@ class DeviceDataset:
                                   device=device)  # width, height
         self.boxes = torch.from_numpy(boxes).to(device)
         self.classes = torch.from_numpy(classes).to(device)
-        self.weights = torch.from_numpy(repeat_factors(split, repeat_threshold)).to(device)
+        weights = np.cumsum(repeat_factors(split, repeat_threshold), dtype=np.float64)
+        self.cumulative = torch.from_numpy((weights / weights[-1]).astype(np.float32)).to(device)
 
 
 def repeat_factors(split: Split, threshold: float) -> np.ndarray:
@@ -72,13 +73,18 @@ def repeat_factors(split: Split, threshold: float) -> np.ndarray:
 
 
 class Augmenter:
-    """Draws batches; every random number comes from `generator`, whose state makes it resumable."""
+    """Draws batches; every random number comes from `generator`, whose state makes it resumable.
+
+    Nothing here waits for the device or copies to it, so a batch can be part of a CUDA graph.
+    """
 
     def __init__(self, dataset: DeviceDataset, config: AugmentConfig, generator: torch.Generator):
         self.data, self.config, self.generator = dataset, config, generator
         self.device = dataset.images.device
         self.mean = torch.tensor(MEAN, device=self.device).view(1, 3, 1, 1)
         self.std = torch.tensor(STD, device=self.device).view(1, 3, 1, 1)
+        self.grey = torch.tensor([0.114, 0.587, 0.299], device=self.device).view(1, 3, 1, 1)
+        self.corner = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]], device=self.device)  # x, y
 
     def uniform(self, *shape, lo=0.0, hi=1.0):
         """Uniform random numbers from the generator."""
@@ -101,16 +107,15 @@ class Augmenter:
         is_mosaic = self.uniform(count) < mosaic
         split = torch.where(is_mosaic[:, None], self.uniform(count, 2, lo=0.3, hi=0.7) * size,
                             torch.full((), float(size), device=self.device))  # x, y
-        index = torch.multinomial(self.data.weights, 4 * count, replacement=True,
-                                  generator=self.generator).view(4, count)
+        index = torch.searchsorted(self.data.cumulative, self.uniform(4, count))
+        index = index.clamp(max=len(self.data.cumulative) - 1)
         grid = torch.arange(size, device=self.device, dtype=torch.float32) + 0.5
         left, top = grid[None, None, :] < split[:, 0, None, None], grid[None, :, None] < split[:, 1, None, None]
         out, all_boxes, all_classes = None, [], []
         for tile in range(4):
             right, low = tile % 2, tile // 2
-            lo = split * torch.tensor([right, low], device=self.device)
-            hi = torch.where(torch.tensor([bool(right), bool(low)], device=self.device),
-                             torch.full_like(split, float(size)), split)
+            lo = split * self.corner[tile]
+            hi = torch.where(self.corner[tile] > 0, torch.full_like(split, float(size)), split)
             image, boxes, classes = self._place(index[tile], lo, hi, is_mosaic)
             region = (left != bool(right)) & (top != bool(low))
             out = image * region[:, None] if out is None else out + image * region[:, None]
@@ -134,7 +139,8 @@ class Augmenter:
         cos, sin = angle.cos(), angle.sin()
         linear = torch.stack((scale * cos * mirror, -scale * sin * upside,
                               scale * sin * mirror, scale * cos * upside), 1).view(-1, 2, 2)
-        inverse = torch.linalg.inv(linear)
+        inverse = torch.stack((cos * mirror, sin * mirror, -sin * upside, cos * upside),
+                              1).view(-1, 2, 2) / scale[:, None, None]
         photos = data.images[index].float() / 255
         side = photos.shape[-1]
         # output pixel -> photograph, in grid_sample's coordinates (-1..1 over the padded square)
@@ -171,7 +177,7 @@ class Augmenter:
 
         cast = 1 + cfg.cast * self.uniform(count, 3, 1, 1, lo=-1, hi=1)
         images = images * factor(cfg.colour) * cast
-        grey = (images * torch.tensor([0.114, 0.587, 0.299], device=self.device).view(1, 3, 1, 1)).sum(1, True)
+        grey = (images * self.grey).sum(1, True)
         images = grey + (images - grey) * factor(cfg.colour)
         level = grey.mean((1, 2, 3), keepdim=True)
         images = level + (images - level) * factor(cfg.colour)

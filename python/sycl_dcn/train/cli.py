@@ -99,6 +99,7 @@ def _add_run(commands) -> None:
     g.add_argument("--spread", action="store_true", help="cells beside the centre learn size and offset")
     g.add_argument("--calm", type=float, default=0.15, help="last part without mosaic and blending")
     g.add_argument("--no-bf16", action="store_true", help="float32 on CUDA, too")
+    g.add_argument("--no-graph", action="store_true", help="no CUDA graph: slower, easier to debug")
     g.add_argument("--seed", type=int, default=1)
     g = p.add_argument_group("augmentation")
     g.add_argument("--size", type=int, default=512, help="side of the training crops, multiple of 32")
@@ -108,6 +109,9 @@ def _add_run(commands) -> None:
     g.add_argument("--mosaic", type=float, default=0.5, help="probability")
     g.add_argument("--mixup", type=float, default=0.1, help="probability")
     g.add_argument("--cutout", type=float, default=0.3, help="probability")
+    g.add_argument("--colour", type=float, default=0.4, help="change of brightness, contrast, saturation")
+    g.add_argument("--noise", type=float, default=0.02, help="largest standard deviation, of 1")
+    g.add_argument("--mosaic-scale", type=float, default=0.75, help="further scale inside mosaics")
     g.add_argument("--cast", type=float, default=0.1, help="change of each colour channel's gain")
 
 
@@ -122,7 +126,7 @@ def pick_device(name: str):
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise ValueError("--device cuda: PyTorch sees no CUDA GPU here; use --device cpu")
-        torch.cuda.set_device(device)
+        torch.cuda.set_device(device.index or 0)
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
@@ -159,8 +163,9 @@ def run(args) -> int:
                          calm=args.calm, bf16=not args.no_bf16, seed=args.seed)
     augment = AugmentConfig(size=args.size, scale=args.scale, rotate=args.rotate,
                             flip_vertical=args.flip_vertical, mosaic=args.mosaic, mixup=args.mixup,
-                            cutout=args.cutout, cast=args.cast)
-    trainer = Trainer(config, augment, train, device, rank, world)
+                            cutout=args.cutout, cast=args.cast, colour=args.colour, noise=args.noise,
+                            mosaic_scale=args.mosaic_scale)
+    trainer = Trainer(config, augment, train, device, rank, world, graph=not args.no_graph)
     if args.init:
         trainer.initialise(load(args.init)[0])
     if args.resume and (out / "last.pt").is_file():

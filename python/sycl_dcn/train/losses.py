@@ -29,14 +29,19 @@ def l1_loss(predicted, wanted, weight) -> torch.Tensor:
     return ((predicted - wanted).abs().sum(-1) * weight).sum() / (2 * weight.sum() + 1e-4)
 
 
+def _area(extent):
+    # not prod(-1): its gradient looks for zeros on the CPU, which no CUDA graph may do
+    return extent[..., 0] * extent[..., 1]
+
+
 def box_loss(size, offset, targets: Targets) -> torch.Tensor:
     """1 - generalised IoU (Rezatofighi et al., 2019) between predicted and wanted boxes."""
     half, want = size.clamp(min=0.05) / 2, targets.size.clamp(min=0.05) / 2
     lo, hi = offset - half, offset + half
     want_lo, want_hi = targets.offset - want, targets.offset + want
-    inter = (torch.minimum(hi, want_hi) - torch.maximum(lo, want_lo)).clamp(min=0).prod(-1)
-    union = (hi - lo).prod(-1) + (want_hi - want_lo).prod(-1) - inter
-    hull = (torch.maximum(hi, want_hi) - torch.minimum(lo, want_lo)).prod(-1)
+    inter = _area((torch.minimum(hi, want_hi) - torch.maximum(lo, want_lo)).clamp(min=0))
+    union = _area(hi - lo) + _area(want_hi - want_lo) - inter
+    hull = _area(torch.maximum(hi, want_hi) - torch.minimum(lo, want_lo))
     giou = inter / union - (hull - union) / hull
     return ((1 - giou) * targets.weight).sum() / (targets.weight.sum() + 1e-4)
 

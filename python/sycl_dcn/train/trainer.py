@@ -19,6 +19,7 @@ from .average_precision import Metrics
 from .data import STRIDE, Split
 from .detect import Evaluator
 from .export import ModelInfo, export
+from .graph import GraphStepper
 from .losses import detection_loss
 from .networks import build, ctdet_heads
 from .progress import ProgressBar
@@ -58,20 +59,26 @@ class MovingAverage:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
 
+    def share(self, step: int) -> float:
+        """Share of the new weights; falls to 1 - decay, so that the first weights are soon forgotten."""
+        return 1 - min(self.decay, (1 + step) / (10 + step))
+
     @torch.no_grad()
-    def update(self, network, step: int) -> None:
-        """The decay rises to its value, so that the first weights are soon forgotten."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+    def update(self, network, share: torch.Tensor) -> None:
+        """average += share * (network - average)"""
         ours, theirs = self.network.state_dict(), network.state_dict()
         names = [k for k, v in ours.items() if v.is_floating_point()]
-        torch._foreach_lerp_([ours[k] for k in names], [theirs[k] for k in names], 1 - decay)
+        mine = [ours[k] for k in names]
+        step = torch._foreach_sub([theirs[k] for k in names], mine)
+        torch._foreach_mul_(step, share)
+        torch._foreach_add_(mine, step)
 
 
 class Trainer:
     """Holds the whole state of a training run. `fit` runs it; `state_dict` resumes it exactly."""
 
     def __init__(self, config: TrainConfig, augment: AugmentConfig, train: Split, device,
-                 rank: int = 0, world: int = 1):
+                 rank: int = 0, world: int = 1, graph: bool = True):
         torch.manual_seed(config.seed)
         self.config, self.device, self.rank, self.world = config, torch.device(device), rank, world
         self.labels = train.labels
@@ -81,10 +88,15 @@ class Trainer:
         self.average = MovingAverage(self.network, config.ema)
         decay = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        # Tensors, because a captured graph reads them anew at each replay.
+        self.rate = torch.tensor(config.learning_rate, device=self.device)
+        self.share = torch.tensor(1.0, device=self.device)
         self.optimizer = torch.optim.AdamW(
             [{"params": decay, "weight_decay": config.weight_decay},
-             {"params": plain, "weight_decay": 0.0}],
-            lr=config.learning_rate, fused=self.device.type == "cuda")
+             {"params": plain, "weight_decay": 0.0}], lr=self.rate, fused=True,
+            capturable=self.device.type == "cuda")
+        self.stepper = GraphStepper(self) if graph and world == 1 and self.device.type == "cuda" \
+            else self.step_on_device
         self.generator = torch.Generator(self.device).manual_seed(config.seed * 1000 + rank)
         dataset = DeviceDataset(train, self.device, augment.repeat_threshold)
         self.augmenter = Augmenter(dataset, augment, self.generator)
@@ -114,11 +126,15 @@ class Trainer:
 
     def train_step(self) -> dict[str, torch.Tensor]:
         """One batch; returns the losses as tensors (nothing waits for the device)."""
-        cfg = self.config
         self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.step)
-        strong = self.step < (1 - cfg.calm) * self.total_steps
+        self.rate.fill_(self.learning_rate(self.step))
+        self.step += 1
+        self.share.fill_(self.average.share(self.step))
+        return self.stepper(self.step <= (1 - self.config.calm) * self.total_steps)
+
+    def step_on_device(self, strong: bool) -> dict[str, torch.Tensor]:
+        """The part of a step that runs on the device alone: batch, targets, losses, update."""
+        cfg = self.config
         with torch.no_grad():
             images, boxes, classes = self.augmenter.batch(cfg.batch, strong)
             images = images.contiguous(memory_format=torch.channels_last)
@@ -135,8 +151,7 @@ class Trainer:
         self._average_gradients()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), cfg.clip)
         self.optimizer.step()
-        self.step += 1
-        self.average.update(self.network, self.step)
+        self.average.update(self.network, self.share)
         return {"loss": loss.detach(), **parts}
 
     def _average_gradients(self) -> None:
@@ -169,6 +184,8 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate
         self.generator.set_state(state["generator"].cpu())
         self.step, self.best_ap50, self.seconds = state["step"], state["best_ap50"], state["seconds"]
 
