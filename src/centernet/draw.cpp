@@ -66,28 +66,27 @@ bool finite(const std::array<float, N>& values) {
 /// A line of any finite length: cut to the neighbourhood of the picture first, since OpenCV takes int coordinates.
 void draw_line(cv::Mat& picture, std::array<double, 2> a, std::array<double, 2> b, const cv::Scalar& color, int width) {
   const double margin = 4.0 * width + 16;
-  double enter = 0;
-  double leave = 1;
   const std::array<double, 2> high{picture.cols + margin, picture.rows + margin};
   for (std::size_t axis = 0; axis < 2; ++axis) {
-    const double delta = b[axis] - a[axis];
-    for (const auto& [room, towards] : {std::pair{a[axis] + margin, -delta}, std::pair{high[axis] - a[axis], delta}}) {
-      if (towards == 0) {
-        if (room < 0) return;
-      } else if (towards < 0) {
-        enter = std::max(enter, room / towards);
-      } else {
-        leave = std::min(leave, room / towards);
-      }
+    const std::size_t other = 1 - axis;
+    for (const double limit : {-margin, high[axis]}) {
+      const auto beyond = [&](const std::array<double, 2>& point) {
+        return limit < 0 ? point[axis] < limit : point[axis] > limit;
+      };
+      if (beyond(a) && beyond(b)) return;
+      if (!beyond(a) && !beyond(b)) continue;
+      auto& end = beyond(a) ? a : b;
+      const double part = (limit - a[axis]) / (b[axis] - a[axis]);
+      end = axis == 0 ? std::array{limit, a[other] + part * (b[other] - a[other])}
+                      : std::array{a[other] + part * (b[other] - a[other]), limit};
     }
   }
-  if (!(enter <= leave)) return;
   constexpr int kShift = 4;  // sixteenths of a pixel
-  const auto at = [&](double t) {
-    const auto fixed = [](double value) { return static_cast<int>(std::lround(value * (1 << kShift))); };
-    return cv::Point(fixed(a[0] + t * (b[0] - a[0])), fixed(a[1] + t * (b[1] - a[1])));
+  const auto fixed = [](const std::array<double, 2>& point) {
+    return cv::Point(static_cast<int>(std::lround(point[0] * (1 << kShift))),
+                     static_cast<int>(std::lround(point[1] * (1 << kShift))));
   };
-  cv::line(picture, at(enter), at(leave), color, width, cv::LINE_AA, kShift);
+  cv::line(picture, fixed(a), fixed(b), color, width, cv::LINE_AA, kShift);
 }
 
 void draw_dot(cv::Mat& picture, std::array<double, 2> at, double radius, const cv::Scalar& color) {

@@ -159,17 +159,17 @@ void add_bench(CLI::App& app, Run& run) {
   add_detection_options(*sub, args->model);
   sub->add_option("--batch", args->batch, "pictures that go through the network together")
       ->type_name("N")
-      ->check(CLI::Range(1, 256))
+      ->check(between(1, 256))
       ->capture_default_str()
       ->group("Measurement");
   sub->add_option("--repeats", args->repeats, "runs that are measured")
       ->type_name("N")
-      ->check(CLI::Range(1, 1000000))
+      ->check(between(1, 1000000))
       ->capture_default_str()
       ->group("Measurement");
   sub->add_option("--warmup", args->warmup, "runs before them that are not")
       ->type_name("N")
-      ->check(CLI::Range(0, 100000))
+      ->check(between(0, 100000))
       ->capture_default_str()
       ->group("Measurement");
   sub->add_flag("--json", args->json, "as JSON on standard output")->group("Output");

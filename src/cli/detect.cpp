@@ -357,12 +357,12 @@ void add_detect(CLI::App& app, Run& run) {
   add_detection_options(*sub, args->model);
   sub->add_option("--batch", args->batch, "pictures that go through the network together")
       ->type_name("N")
-      ->check(CLI::Range(1, 256))
+      ->check(between(1, 256))
       ->capture_default_str()
       ->group("Detection");
   sub->add_option("--threshold", args->threshold, "least score of objects that are drawn, counted and put into --csv")
       ->type_name("T")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(between(0, 1))
       ->capture_default_str()
       ->group("Detection");
   sub->add_option("--classes", args->classes, "only these, by name or number from 0: person,dog")
@@ -370,7 +370,7 @@ void add_detect(CLI::App& app, Run& run) {
       ->group("Detection");
   sub->add_option("--max-frames", args->max_frames, "stop each video or camera after so many frames")
       ->type_name("N")
-      ->check(CLI::Range(1LL, 1'000'000'000'000LL))
+      ->check(between(1, 1000000000000))
       ->group("Detection");
   sub->add_option("-o,--output", args->output, "folder for annotated pictures (of a video: a video without sound)")
       ->type_name("DIR")
@@ -381,7 +381,7 @@ void add_detect(CLI::App& app, Run& run) {
       ->group("Output");
   sub->add_option("--json-threshold", args->json_threshold, "least score in --json")
       ->type_name("T")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(between(0, 1))
       ->capture_default_str()
       ->group("Output");
   sub->add_option("--csv", args->csv, "table of the objects from --threshold on; - for standard output")

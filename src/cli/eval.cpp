@@ -210,7 +210,7 @@ void add_eval(CLI::App& app, Run& run) {
   add_detection_options(*sub, args->model);
   sub->add_option("--batch", args->batch, "pictures that go through the network together")
       ->type_name("N")
-      ->check(CLI::Range(1, 256))
+      ->check(between(1, 256))
       ->capture_default_str()
       ->group("Detection");
   sub->add_option("--json", args->json, "metrics, over all and per class; - for standard output")

@@ -188,12 +188,12 @@ void add_inspect(CLI::App& app, Run& run) {
   add_model_options(*sub, args->model);
   sub->add_option("--batch", args->batch, "pictures that go through the network together")
       ->type_name("N")
-      ->check(CLI::Range(1, 256))
+      ->check(between(1, 256))
       ->capture_default_str();
   sub->add_flag("--profile", args->profile, "measure the time of each layer");
   sub->add_option("--repeats", args->repeats, "runs that --profile takes the median of")
       ->type_name("N")
-      ->check(CLI::Range(1, 100000))
+      ->check(between(1, 100000))
       ->capture_default_str();
   sub->add_flag("--json", args->json, "as JSON on standard output");
   sub->footer(

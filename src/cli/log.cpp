@@ -175,9 +175,9 @@ void Progress::draw(bool always) {
     return;
   }
   if (always) return;  // a log line does not call for another line of progress
-  const bool step = total_ > 0 && (done_ - line_at_) * 10 >= total_ && now - drawn_ >= std::chrono::seconds(1);
-  const bool wait = now - std::max(drawn_, start_) >= std::chrono::seconds(10);
-  if (!step && !wait) return;
+  const auto silent = now - std::max(drawn_, start_);
+  const bool step = total_ > 0 && (done_ - line_at_) * 10 >= total_ && silent >= std::chrono::seconds(1);
+  if (!step && silent < std::chrono::seconds(10)) return;
   std::fprintf(stderr, "%s: %s\n", what_.c_str(), numbers(unit_, done_, total_, rate_now()).c_str());
   line_at_ = done_;
   drawn_ = now;

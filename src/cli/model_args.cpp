@@ -51,6 +51,16 @@ std::string read_text(const std::string& option, const std::string& file) {
 
 }  // namespace
 
+CLI::Validator between(double low, double high) {
+  return {[low, high](std::string& text) {
+            const auto value = number<double>(text);
+            return value && *value >= low && *value <= high
+                       ? std::string()
+                       : fmt::format("\"{}\" is not a number from {} to {}", text, low, high);
+          },
+          ""};
+}
+
 void add_override_options(CLI::App& app, ModelArgs& args) {
   app.add_option("--arch", args.arch, "architecture, when it cannot be told from the tensors: dla_34, resdcn_18, ...")
       ->type_name("NAME")
@@ -94,7 +104,7 @@ void add_detection_options(CLI::App& app, ModelArgs& args) {
   app.add_flag("--nms", args.nms, "soft-NMS also with one scale")->group("Detection");
   app.add_option("--top-k", args.top_k, "most objects in a picture")
       ->type_name("K")
-      ->check(CLI::Range(1, 10000))
+      ->check(between(1, 10000))
       ->capture_default_str()
       ->group("Detection");
   auto* keep = app.add_flag("--keep-res", args.keep_res, "keep the picture's resolution instead of warping it");

@@ -25,6 +25,9 @@ struct ModelArgs {
   bool keep_res = false, fix_res = false, flip_test = false, nms = false;
 };
 
+/// A number within limits, for CLI::Option::check.
+[[nodiscard]] CLI::Validator between(double low, double high);
+
 /// --arch and --labels.
 void add_override_options(CLI::App& app, ModelArgs& args);
 /// --model, --device, --dtype, --memory-format, --input-size and the overrides.

@@ -44,7 +44,8 @@ std::string Table::text(const Terminal& terminal) const {
     for (std::size_t c = 0; c < cells.size(); ++c) {
       const std::string cell = shorten(cells[c], widths[c], terminal.utf8);
       const std::string pad(widths[c] - display_width(cell), ' ');
-      line += (c == 0 ? "" : std::string(kGap, ' ')) + (columns_[c].align == Align::kRight ? pad + cell : cell + pad);
+      if (c > 0) line.append(kGap, ' ');
+      line += columns_[c].align == Align::kRight ? pad + cell : cell + pad;
     }
     line.erase(line.find_last_not_of(' ') + 1);
     return line;
@@ -52,16 +53,16 @@ std::string Table::text(const Terminal& terminal) const {
   const auto add_rule = [&] {
     std::string line;
     for (std::size_t c = 0; c < widths.size(); ++c) {
-      if (c > 0) line += std::string(kGap, ' ');
+      if (c > 0) line.append(kGap, ' ');
       for (std::size_t i = 0; i < widths[c]; ++i) line += terminal.utf8 ? "─" : "-";
     }
-    text += (terminal.colors ? "\x1b[2m" + line + "\x1b[0m" : line) + '\n';
+    text += terminal.colors ? fmt::format("\x1b[2m{}\x1b[0m\n", line) : line + '\n';
   };
 
   std::vector<std::string> titles;
   for (const Column& column : columns_) titles.push_back(column.title);
   const std::string head = add_row(titles);
-  text += (terminal.colors ? "\x1b[1m" + head + "\x1b[0m" : head) + '\n';
+  text += terminal.colors ? fmt::format("\x1b[1m{}\x1b[0m\n", head) : head + '\n';
   add_rule();
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     if (std::find(rules_.begin(), rules_.end(), r) != rules_.end()) add_rule();
@@ -72,8 +73,9 @@ std::string Table::text(const Terminal& terminal) const {
 
 std::string grouped(long long number) {
   std::string digits = fmt::to_string(number < 0 ? -number : number);
-  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-  return (number < 0 ? "-" : "") + digits;
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
+  if (number < 0) digits.insert(0, 1, '-');
+  return digits;
 }
 
 std::string bytes_text(double bytes) {
