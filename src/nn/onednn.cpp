@@ -44,10 +44,6 @@ dnnl::memory::desc activation_desc(const Sizes& sizes, DataType type, MemoryForm
           format == MemoryFormat::kNhwc ? dnnl::memory::format_tag::nhwc : dnnl::memory::format_tag::nchw};
 }
 
-dnnl::memory::desc any_format(const dnnl::memory::desc& desc) {
-  return {desc.get_dims(), desc.get_data_type(), dnnl::memory::format_tag::any};
-}
-
 std::string format_name(const dnnl::memory::desc& desc, std::string_view letters) {
   if (desc.get_ndims() == 0) return "";
   if (desc.get_format_kind() != dnnl::memory::format_kind::blocked) return "opaque";

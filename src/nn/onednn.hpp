@@ -23,8 +23,6 @@ using Sizes = std::array<std::int64_t, 4>;
 
 /// A dense activation.
 [[nodiscard]] dnnl::memory::desc activation_desc(const Sizes& sizes, DataType type, MemoryFormat format);
-/// Sizes and type only: oneDNN chooses the format.
-[[nodiscard]] dnnl::memory::desc any_format(const dnnl::memory::desc& desc);
 
 /// The format by name: "nhwc", "nchw", "nChw16c", or for weights (`letters` "oihw", "goihw", "iohw") such as
 /// "OIhw16i16o".

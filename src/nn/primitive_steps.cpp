@@ -78,21 +78,27 @@ struct Padding {
   memory::dims near, far;
 };
 
-Padding conv_padding(const Layer& layer, const Sizes& input, const Sizes& output) {
+Padding near_far_padding(const Layer& layer, const Sizes& input, const Sizes& output) {
   return {pair(layer.padding_h, layer.padding_w),
           pair(far_padding(input[2], output[2], layer.kernel_h, layer.stride_h, layer.padding_h, layer.dilation_h),
                far_padding(input[3], output[3], layer.kernel_w, layer.stride_w, layer.padding_w, layer.dilation_w))};
 }
 
-dnnl::primitive_attr attributes(const Layer& layer, const std::optional<Value>& residual) {
-  dnnl::post_ops post_ops;
-  // Not a "sum": that would need the residual in the destination's memory, and most residuals are read again later.
-  if (residual) post_ops.append_binary(dnnl::algorithm::binary_add, residual->desc);
-  if (layer.activation == Activation::kRelu) post_ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
+dnnl::primitive_attr attributes() {
   dnnl::primitive_attr attributes;
-  attributes.set_post_ops(post_ops);
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return attributes;
+}
+
+/// The sum with the residual, which has the format of the destination, and the activation.
+dnnl::primitive_attr conv_attributes(const Layer& layer, const memory::desc& destination) {
+  dnnl::post_ops post_ops;
+  // Not a "sum": that would need the residual in the destination's memory, and most residuals are read again later.
+  if (layer.residual >= 0) post_ops.append_binary(dnnl::algorithm::binary_add, destination);
+  if (layer.activation == Activation::kRelu) post_ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
+  dnnl::primitive_attr result = attributes();
+  result.set_post_ops(post_ops);
+  return result;
 }
 
 struct WeightDescs {
@@ -101,23 +107,18 @@ struct WeightDescs {
   std::string_view names;  ///< letters for format_name()
 };
 
-WeightDescs conv_weights(const Layer& layer, DataType type) {
-  const memory::data_type f32 = memory::data_type::f32;
-  if (layer.groups == 1) {
-    const memory::dims sizes{layer.out_channels, layer.in_channels, layer.kernel_h, layer.kernel_w};
-    return {{sizes, f32, memory::format_tag::oihw}, {sizes, to_onednn(type), memory::format_tag::any}, "oihw"};
+WeightDescs weight_descs(const Layer& layer, DataType type) {
+  using tag = memory::format_tag;
+  const bool transposed = layer.kind == LayerKind::kDeconv;  // PyTorch keeps these as [in, out / groups, kh, kw]
+  memory::dims sizes{layer.out_channels / layer.groups, layer.in_channels / layer.groups, layer.kernel_h,
+                     layer.kernel_w};
+  tag given = transposed ? tag::iohw : tag::oihw;
+  if (layer.groups > 1) {
+    sizes.insert(sizes.begin(), layer.groups);
+    given = transposed ? tag::giohw : tag::goihw;
   }
-  const memory::dims sizes{layer.groups, layer.out_channels / layer.groups, layer.in_channels / layer.groups,
-                           layer.kernel_h, layer.kernel_w};
-  return {{sizes, f32, memory::format_tag::goihw}, {sizes, to_onednn(type), memory::format_tag::any}, "goihw"};
-}
-
-/// PyTorch keeps the weights of transposed convolutions as [in, out / groups, kh, kw].
-WeightDescs deconv_weights(const Layer& layer, DataType type) {
-  WeightDescs descs = conv_weights(layer, type);
-  descs.given = {descs.any.get_dims(), memory::data_type::f32,
-                 layer.groups == 1 ? memory::format_tag::iohw : memory::format_tag::giohw};
-  return descs;
+  return {
+      {sizes, memory::data_type::f32, given}, {sizes, to_onednn(type), tag::any}, layer.groups > 1 ? "goihw" : "oihw"};
 }
 
 memory::desc bias_desc(const Layer& layer) {
@@ -126,29 +127,50 @@ memory::desc bias_desc(const Layer& layer) {
 }
 
 dnnl::convolution_forward::primitive_desc conv_primitive(const StepContext& context, const Layer& layer,
-                                                         const memory::desc& source, const memory::desc& weights,
-                                                         const memory::desc& destination,
-                                                         const dnnl::primitive_attr& attributes) {
-  const Padding padding = conv_padding(layer, to_sizes(source), to_sizes(destination));
+                                                         const ConvFormats& formats) {
+  const Padding padding = near_far_padding(layer, to_sizes(formats.source), to_sizes(formats.destination));
   return {context.onednn.engine(),
           dnnl::prop_kind::forward_inference,
           dnnl::algorithm::convolution_direct,
-          source,
-          weights,
+          formats.source,
+          weight_descs(layer, context.options.type).any,
           bias_desc(layer),
-          destination,
+          formats.destination,
           pair(layer.stride_h, layer.stride_w),
           pair(layer.dilation_h - 1, layer.dilation_w - 1),
           padding.near,
           padding.far,
-          attributes};
+          conv_attributes(layer, formats.destination)};
 }
 
-/// The part that convolutions and transposed ones have in common.
-template <typename PrimitiveDesc, typename Primitive>
-std::unique_ptr<Step> finish_conv(const StepContext& context, const Layer& layer, const std::string& kind,
-                                  const PrimitiveDesc& desc, const WeightDescs& weights, const Value& source,
-                                  const std::optional<Value>& residual, const Value& destination) {
+dnnl::deconvolution_forward::primitive_desc deconv_primitive(const StepContext& context, const Layer& layer,
+                                                             const ConvFormats& formats) {
+  const memory::dims padding = pair(layer.padding_h, layer.padding_w);
+  return {context.onednn.engine(),
+          dnnl::prop_kind::forward_inference,
+          dnnl::algorithm::deconvolution_direct,
+          formats.source,
+          weight_descs(layer, context.options.type).any,
+          bias_desc(layer),
+          formats.destination,
+          pair(layer.stride_h, layer.stride_w),
+          padding,
+          padding,
+          conv_attributes(layer, formats.destination)};
+}
+
+/// False for oneDNN's reference code, which is slower by orders of magnitude, and for a convolution of NCHW tensors
+/// that is two reorders around one of NHWC tensors: those are to be steps of their own.
+bool is_direct(std::string_view implementation) {
+  return implementation.find("ref") == std::string_view::npos &&
+         implementation.find("ncsp:conv") == std::string_view::npos;
+}
+
+template <typename Primitive>
+std::unique_ptr<Step> make_conv(const StepContext& context, const Layer& layer, const std::string& kind,
+                                const typename Primitive::primitive_desc& desc, const Value& source,
+                                const std::optional<Value>& residual, const Value& destination) {
+  const WeightDescs weights = weight_descs(layer, context.options.type);
   auto step = std::make_unique<PrimitiveStep>(context.onednn, layer.name);
   step->set_primitive(Primitive(desc), desc.scratchpad_desc());
   step->add_source(DNNL_ARG_SRC, source);
@@ -166,44 +188,40 @@ std::unique_ptr<Step> finish_conv(const StepContext& context, const Layer& layer
 
 }  // namespace
 
-ConvFormats preferred_formats(const StepContext& context, const Layer& layer, const memory::desc& source,
-                              const memory::desc& destination) {
-  try {
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const auto desc = conv_primitive(context, layer, any_format(source), conv_weights(layer, context.options.type).any,
-                                     any_format(destination), attributes);
-    return {desc.src_desc(), desc.dst_desc()};
-  } catch (const dnnl::error& error) {
-    rethrow(error, "layer " + layer.name);
+ConvFormats choose_formats(const StepContext& context, const Layer& layer, const ConvFormats& given) {
+  const auto in_nhwc = [](const memory::desc& desc) {
+    return memory::desc(desc.get_dims(), desc.get_data_type(), memory::format_tag::nhwc);
+  };
+  const auto in_any = [](const memory::desc& desc) {
+    return memory::desc(desc.get_dims(), desc.get_data_type(), memory::format_tag::any);
+  };
+  for (const ConvFormats& formats : {given, ConvFormats{in_nhwc(given.source), in_nhwc(given.destination)},
+                                     ConvFormats{in_any(given.source), in_any(given.destination)}}) {
+    try {
+      if (layer.kind == LayerKind::kDeconv) {
+        const auto desc = deconv_primitive(context, layer, formats);
+        if (is_direct(desc.impl_info_str())) return {desc.src_desc(), desc.dst_desc()};
+      } else {
+        const auto desc = conv_primitive(context, layer, formats);
+        if (is_direct(desc.impl_info_str())) return {desc.src_desc(), desc.dst_desc()};
+      }
+    } catch (const dnnl::error& error) {
+      if (error.status != dnnl_unimplemented) rethrow(error, "layer " + layer.name);
+    }
   }
+  return given;
 }
 
 std::unique_ptr<Step> plan_conv(const StepContext& context, const Layer& layer, const Value& source,
                                 const std::optional<Value>& residual, const Value& destination) {
   try {
-    const WeightDescs weights = conv_weights(layer, context.options.type);
-    const auto desc =
-        conv_primitive(context, layer, source.desc, weights.any, destination.desc, attributes(layer, residual));
-    return finish_conv<dnnl::convolution_forward::primitive_desc, dnnl::convolution_forward>(
-        context, layer, "conv", desc, weights, source, residual, destination);
-  } catch (const dnnl::error& error) {
-    rethrow(error, "layer " + layer.name);
-  }
-}
-
-std::unique_ptr<Step> plan_deconv(const StepContext& context, const Layer& layer, const Value& source,
-                                  const std::optional<Value>& residual, const Value& destination) {
-  if (auto step = plan_upsample(context, layer, source, residual, destination)) return step;
-  try {
-    const WeightDescs weights = deconv_weights(layer, context.options.type);
-    const memory::dims padding = pair(layer.padding_h, layer.padding_w);
-    const dnnl::deconvolution_forward::primitive_desc desc(
-        context.onednn.engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, source.desc,
-        weights.any, bias_desc(layer), destination.desc, pair(layer.stride_h, layer.stride_w), padding, padding,
-        attributes(layer, residual));
-    return finish_conv<dnnl::deconvolution_forward::primitive_desc, dnnl::deconvolution_forward>(
-        context, layer, "deconv", desc, weights, source, residual, destination);
+    const ConvFormats formats{source.desc, destination.desc};
+    if (layer.kind == LayerKind::kDeconv) {
+      return make_conv<dnnl::deconvolution_forward>(context, layer, "deconv", deconv_primitive(context, layer, formats),
+                                                    source, residual, destination);
+    }
+    return make_conv<dnnl::convolution_forward>(context, layer, "conv", conv_primitive(context, layer, formats), source,
+                                                residual, destination);
   } catch (const dnnl::error& error) {
     rethrow(error, "layer " + layer.name);
   }
@@ -212,11 +230,11 @@ std::unique_ptr<Step> plan_deconv(const StepContext& context, const Layer& layer
 std::unique_ptr<Step> plan_max_pool(const StepContext& context, const Layer& layer, const Value& source,
                                     const Value& destination) {
   try {
-    const Padding padding = conv_padding(layer, to_sizes(source.desc), to_sizes(destination.desc));
+    const Padding padding = near_far_padding(layer, to_sizes(source.desc), to_sizes(destination.desc));
     const dnnl::pooling_forward::primitive_desc desc(
         context.onednn.engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::pooling_max, source.desc,
         destination.desc, pair(layer.stride_h, layer.stride_w), pair(layer.kernel_h, layer.kernel_w), pair(0, 0),
-        padding.near, padding.far, attributes(layer, std::nullopt));
+        padding.near, padding.far, attributes());
     auto step = std::make_unique<PrimitiveStep>(context.onednn, layer.name);
     step->set_primitive(dnnl::pooling_forward(desc), desc.scratchpad_desc());
     step->add_source(DNNL_ARG_SRC, source);
@@ -234,8 +252,7 @@ std::unique_ptr<Step> plan_concat(const StepContext& context, const Layer& layer
   try {
     std::vector<memory::desc> descs;
     for (const Value& source : sources) descs.push_back(source.desc);
-    const dnnl::concat::primitive_desc desc(context.onednn.engine(), destination.desc, 1, descs,
-                                            attributes(layer, std::nullopt));
+    const dnnl::concat::primitive_desc desc(context.onednn.engine(), destination.desc, 1, descs, attributes());
     auto step = std::make_unique<PrimitiveStep>(context.onednn, layer.name);
     step->set_primitive(dnnl::concat(desc), desc.scratchpad_desc());
     for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -254,10 +271,8 @@ std::unique_ptr<Step> plan_concat(const StepContext& context, const Layer& layer
 std::unique_ptr<Step> plan_reorder(const StepContext& context, const std::string& name, const Value& source,
                                    const Value& destination) {
   try {
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::engine& engine = context.onednn.engine();
-    const dnnl::reorder::primitive_desc desc(engine, source.desc, engine, destination.desc, attributes);
+    const dnnl::reorder::primitive_desc desc(engine, source.desc, engine, destination.desc, attributes());
     auto step = std::make_unique<PrimitiveStep>(context.onednn, name);
     step->set_primitive(dnnl::reorder(desc), desc.scratchpad_desc());
     step->add_source(DNNL_ARG_FROM, source);

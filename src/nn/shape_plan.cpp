@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
+#include <utility>
 
 #include "dcn/status.hpp"
 #include "nn/geometry.hpp"
@@ -17,134 +17,107 @@ namespace {
 
 std::size_t index(int value) { return static_cast<std::size_t>(value); }
 
-/// Who writes and who reads each value of a network.
-struct Uses {
-  explicit Uses(const Network& network)
-      : producer(index(network.value_count), nullptr), consumers(index(network.value_count)) {
-    for (const Layer& layer : network.layers) {
-      producer[index(layer.output)] = &layer;
-      for (const int input : layer.inputs) consumers[index(input)].push_back(&layer);
-      if (layer.residual >= 0) consumers[index(layer.residual)].push_back(&layer);
-    }
-  }
-  std::vector<const Layer*> producer;
-  std::vector<std::vector<const Layer*>> consumers;
-};
-
-std::set<int> output_values(const Network& network) {
-  std::set<int> values;
-  for (const auto& [head, value] : network.outputs) values.insert(value);
-  return values;
-}
-
 }  // namespace
 
-ShapePlan::ShapePlan(const StepContext& context, const Network& network, const Sizes& input) : input_(input) {
+ShapePlan::ShapePlan(const StepContext& context, const Network& network, const Sizes& input)
+    : context_(context),
+      input_(input),
+      copies_(index(network.value_count)),
+      names_(index(network.value_count)),
+      is_final_(index(network.value_count), false) {
   const MemoryFormat format = context.options.format == FormatChoice::kNchw ? MemoryFormat::kNchw : MemoryFormat::kNhwc;
   for (const Sizes& sizes : value_sizes(network, input)) {
-    descs_.push_back(activation_desc(sizes, context.options.type, format));
+    formats_.push_back(activation_desc(sizes, context.options.type, format));
   }
-  descs_[0] = activation_desc(input, DataType::kF32, format);
-  choose_formats(context, network);
-  add_steps(context, network);
+  for (const auto& [head, id] : network.outputs) is_final_[index(id)] = true;
+  for (const Layer& layer : network.layers) {
+    names_[index(layer.output)] = layer.name;
+    for (const int id : layer.inputs) is_final_[index(id)] = false;
+    if (layer.residual >= 0) is_final_[index(layer.residual)] = false;
+  }
+  names_[0] = "input";
+  copies_[0] = {new_value(activation_desc(input, DataType::kF32, format)).id};
+  for (const Layer& layer : network.layers) add_layer(layer);
+  add_outputs(network);
   place();
 }
 
-void ShapePlan::choose_formats(const StepContext& context, const Network& network) {
-  // Heads are f32 whatever the type: convolutions write that themselves, of others a copy is made (add_outputs).
-  const Uses uses(network);
-  for (const int output : output_values(network)) {
-    const LayerKind kind = uses.producer[index(output)]->kind;
-    if (kind == LayerKind::kConv && uses.consumers[index(output)].empty()) {
-      descs_[index(output)] =
-          dnnl::memory::desc(desc(output).get_dims(), dnnl::memory::data_type::f32, desc(output).get_strides());
-    }
-  }
-  if (context.options.format == FormatChoice::kAuto) keep_blocked_chains(context, network);
-}
-
-void ShapePlan::keep_blocked_chains(const StepContext& context, const Network& network) {
-  const Uses uses(network);
-  const std::set<int> outputs = output_values(network);
-  std::map<const Layer*, ConvFormats> preferred;
-  for (const Layer& layer : network.layers) {
-    if (layer.kind == LayerKind::kConv) {
-      preferred[&layer] = preferred_formats(context, layer, desc(layer.inputs[0]), desc(layer.output));
-    }
-  }
-  // A value is blocked when everyone who touches it is a convolution of the same opinion, so that no reorder is needed.
-  const std::vector<dnnl::memory::desc> plain = descs_;
-  for (int id = 1; id < network.value_count; ++id) {
-    const Layer* producer = uses.producer[index(id)];
-    if (producer == nullptr || producer->kind != LayerKind::kConv || outputs.contains(id)) continue;
-    const dnnl::memory::desc wanted = preferred.at(producer).destination;
-    const auto agrees = [&](const Layer* consumer) {
-      if (consumer->kind != LayerKind::kConv) return false;
-      const ConvFormats& formats = preferred.at(consumer);
-      return consumer->residual == id ? formats.destination == wanted : formats.source == wanted;
-    };
-    const auto& consumers = uses.consumers[index(id)];
-    if (!consumers.empty() && std::all_of(consumers.begin(), consumers.end(), agrees)) descs_[index(id)] = wanted;
-  }
-  // A residual must have the format of the sum.
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (const Layer& layer : network.layers) {
-      if (layer.residual < 0 || format_name(desc(layer.residual)) == format_name(desc(layer.output))) continue;
-      descs_[index(layer.residual)] = plain[index(layer.residual)];
-      descs_[index(layer.output)] = plain[index(layer.output)];
-      changed = true;
-    }
-  }
-}
-
-int ShapePlan::add_value(const dnnl::memory::desc& desc) {
+Value ShapePlan::new_value(const dnnl::memory::desc& desc) {
   descs_.push_back(desc);
-  return static_cast<int>(descs_.size()) - 1;
+  return {static_cast<int>(descs_.size()) - 1, desc};
 }
 
-void ShapePlan::add_steps(const StepContext& context, const Network& network) {
-  if (context.options.type != DataType::kF32) {
-    const auto type = to_onednn(context.options.type);
-    network_input_ = add_value({desc(0).get_dims(), type, desc(0).get_strides()});
-    steps_.push_back(plan_reorder(context, "input", value(0), value(network_input_)));
+Value ShapePlan::in_format(int id, const dnnl::memory::desc& desc) {
+  std::vector<int>& copies = copies_[index(id)];
+  for (const int copy : copies) {
+    if (descs_[index(copy)] == desc) return {copy, desc};
   }
-  const auto operand = [&](int id) { return value(id == 0 ? network_input_ : id); };
-  for (const Layer& layer : network.layers) {
-    const Value source = operand(layer.inputs[0]);
-    const Value destination = value(layer.output);
+  const Value source{copies.front(), descs_[index(copies.front())]};
+  const Value copy = new_value(desc);
+  copies.push_back(copy.id);
+  steps_.push_back(
+      plan_reorder(context_, fmt::format("{} as {}", names_[index(id)], describe_format(desc)), source, copy));
+  return copy;
+}
+
+void ShapePlan::append(std::unique_ptr<Step> step, int id, const Value& destination) {
+  steps_.push_back(std::move(step));
+  copies_[index(id)] = {destination.id};
+  if (context_.options.format == FormatChoice::kAuto || destination.desc == formats_[index(id)] ||
+      is_final_[index(id)]) {
+    return;
+  }
+  // Asked for one format, every layer hands its result on in that one, even if the next would rather have another.
+  copies_[index(id)] = {canonical(id).id};
+}
+
+void ShapePlan::add_conv(const Layer& layer) {
+  const auto& wanted = formats_[index(layer.output)];
+  if (layer.kind == LayerKind::kDeconv && layer.groups > 1) {
+    const Value source = canonical(layer.inputs[0]);
     std::optional<Value> residual;
-    if (layer.residual >= 0) residual = operand(layer.residual);
-    switch (layer.kind) {
-      case LayerKind::kConv:
-        steps_.push_back(plan_conv(context, layer, source, residual, destination));
-        break;
-      case LayerKind::kDeconv:
-        steps_.push_back(plan_deconv(context, layer, source, residual, destination));
-        break;
-      case LayerKind::kDeformConv:
-        steps_.push_back(plan_deform_conv(context, layer, source, operand(layer.inputs[1]), destination));
-        break;
-      case LayerKind::kMaxPool:
-        steps_.push_back(plan_max_pool(context, layer, source, destination));
-        break;
-      case LayerKind::kConcat: {
-        std::vector<Value> sources;
-        for (const int input : layer.inputs) sources.push_back(operand(input));
-        steps_.push_back(plan_concat(context, layer, sources, destination));
-        break;
-      }
+    if (layer.residual >= 0) residual = canonical(layer.residual);
+    const Value destination = new_value(wanted);
+    if (auto step = plan_upsample(context_, layer, source, residual, destination)) {
+      append(std::move(step), layer.output, destination);
+      return;
     }
+    descs_.pop_back();
   }
-  add_outputs(context, network);
+  // Heads are f32 whatever the type of the plan; a residual would have to be as well.
+  const bool as_f32 = is_final_[index(layer.output)] && layer.residual < 0;
+  const auto type = as_f32 ? dnnl::memory::data_type::f32 : wanted.get_data_type();
+  const ConvFormats formats =
+      choose_formats(context_, layer, {formats_[index(layer.inputs[0])], with_type(wanted, type)});
+  const Value source = in_format(layer.inputs[0], formats.source);
+  std::optional<Value> residual;
+  if (layer.residual >= 0) residual = in_format(layer.residual, formats.destination);
+  const Value destination = new_value(formats.destination);
+  append(plan_conv(context_, layer, source, residual, destination), layer.output, destination);
 }
 
-void ShapePlan::add_outputs(const StepContext& context, const Network& network) {
+void ShapePlan::add_layer(const Layer& layer) {
+  if (layer.kind == LayerKind::kConv || layer.kind == LayerKind::kDeconv) {
+    add_conv(layer);
+    return;
+  }
+  std::vector<Value> sources;
+  for (const int id : layer.inputs) sources.push_back(canonical(id));
+  const Value destination = new_value(formats_[index(layer.output)]);
+  std::unique_ptr<Step> step;
+  if (layer.kind == LayerKind::kDeformConv) {
+    step = plan_deform_conv(context_, layer, sources[0], sources[1], destination);
+  } else if (layer.kind == LayerKind::kMaxPool) {
+    step = plan_max_pool(context_, layer, sources[0], destination);
+  } else {
+    step = plan_concat(context_, layer, sources, destination);
+  }
+  append(std::move(step), layer.output, destination);
+}
+
+void ShapePlan::add_outputs(const Network& network) {
   for (const auto& [head, id] : network.outputs) {
-    outputs_[head] = id;
-    if (desc(id).get_data_type() == dnnl::memory::data_type::f32) continue;
-    outputs_[head] = add_value({desc(id).get_dims(), dnnl::memory::data_type::f32, desc(id).get_strides()});
-    steps_.push_back(plan_reorder(context, head, value(id), value(outputs_[head])));
+    outputs_[head] = in_format(id, with_type(formats_[index(id)], dnnl::memory::data_type::f32)).id;
   }
 }
 

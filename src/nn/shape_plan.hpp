@@ -32,19 +32,29 @@ class ShapePlan {
   [[nodiscard]] void* data(int value) const { return arena_ + offsets_[static_cast<std::size_t>(value)]; }
 
  private:
-  void choose_formats(const StepContext& context, const Network& network);
-  void keep_blocked_chains(const StepContext& context, const Network& network);
-  void add_steps(const StepContext& context, const Network& network);
-  void add_outputs(const StepContext& context, const Network& network);
-  int add_value(const dnnl::memory::desc& desc);
-  [[nodiscard]] Value value(int id) const { return {id, desc(id)}; }
+  void add_layer(const Layer& layer);
+  void add_conv(const Layer& layer);
+  void add_outputs(const Network& network);
+  /// The value that holds network value `id` in this format: one that is there, or a copy made by a reorder.
+  Value in_format(int id, const dnnl::memory::desc& desc);
+  /// The same in the format that the options ask for.
+  Value canonical(int id) { return in_format(id, formats_[static_cast<std::size_t>(id)]); }
+  Value new_value(const dnnl::memory::desc& desc);
+  /// \param destination already among the values.
+  void append(std::unique_ptr<Step> step, int id, const Value& destination);
   void place();
 
+  const StepContext context_;
   Sizes input_;
-  std::vector<dnnl::memory::desc> descs_;  ///< the network's values, then copies of them in another type
   std::vector<std::unique_ptr<Step>> steps_;
-  std::map<std::string, int> outputs_;
-  int network_input_ = 0;  ///< what the layers read for value 0: itself, or its copy in the plan's type
+  std::vector<dnnl::memory::desc> descs_;  ///< of each value of the plan; 0 is the input
+  std::map<std::string, int> outputs_;     ///< head -> value of the plan
+
+  // By values of the network, of which one can be several of the plan:
+  std::vector<dnnl::memory::desc> formats_;  ///< what the options ask for
+  std::vector<std::vector<int>> copies_;     ///< values of the plan
+  std::vector<std::string> names_;           ///< of the layer that writes it
+  std::vector<bool> is_final_;               ///< a head that no layer reads
 
   std::vector<std::size_t> offsets_;          ///< of each value
   std::vector<std::size_t> scratch_offsets_;  ///< of each step

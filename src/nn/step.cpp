@@ -14,13 +14,16 @@ DataType from_onednn(dnnl::memory::data_type type) {
   return type == dnnl::memory::data_type::bf16 ? DataType::kBf16 : DataType::kF32;
 }
 
-/// "nhwc", and the type when it is not f32: "nhwc bf16".
-std::string describe(const dnnl::memory::desc& desc) {
+}  // namespace
+
+std::string describe_format(const dnnl::memory::desc& desc) {
   const DataType type = from_onednn(desc.get_data_type());
   return type == DataType::kF32 ? format_name(desc) : fmt::format("{} {}", format_name(desc), to_string(type));
 }
 
-}  // namespace
+dnnl::memory::desc with_type(const dnnl::memory::desc& desc, dnnl::memory::data_type type) {
+  return {desc.get_dims(), type, desc.get_strides()};
+}
 
 Sizes to_sizes(const dnnl::memory::desc& desc) {
   const auto dims = desc.get_dims();
@@ -50,8 +53,8 @@ LayerReport make_report(const std::string& name, const std::string& kind, const 
   report.kind = kind;
   report.input = source.get_dims();
   report.output = destination.get_dims();
-  report.source_format = describe(source);
-  report.destination_format = describe(destination);
+  report.source_format = describe_format(source);
+  report.destination_format = describe_format(destination);
   return report;
 }
 

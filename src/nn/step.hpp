@@ -53,32 +53,36 @@ struct Value {
   dnnl::memory::desc desc;
 };
 
+struct ConvFormats {
+  dnnl::memory::desc source, destination;
+};
+
+/// Formats in which oneDNN computes a convolution or transposed convolution directly: those that are given, else NHWC,
+/// else what oneDNN chooses by itself; the given ones when nothing helps. A residual has the destination's format.
+[[nodiscard]] ConvFormats choose_formats(const StepContext& context, const Layer& layer, const ConvFormats& given);
+
 // Each of these plans one layer for values of the given formats. Errors name the layer.
 
+/// Convolution or transposed convolution by oneDNN. The residual is in the destination's format.
 [[nodiscard]] std::unique_ptr<Step> plan_conv(const StepContext& context, const Layer& layer, const Value& source,
                                               const std::optional<Value>& residual, const Value& destination);
-[[nodiscard]] std::unique_ptr<Step> plan_deconv(const StepContext& context, const Layer& layer, const Value& source,
-                                                const std::optional<Value>& residual, const Value& destination);
+/// Transposed convolution by our own kernels; nullptr when none of them takes it.
+[[nodiscard]] std::unique_ptr<Step> plan_upsample(const StepContext& context, const Layer& layer, const Value& source,
+                                                  const std::optional<Value>& residual, const Value& destination);
+[[nodiscard]] std::unique_ptr<Step> plan_deform_conv(const StepContext& context, const Layer& layer,
+                                                     const Value& source, const Value& offset_mask,
+                                                     const Value& destination);
 [[nodiscard]] std::unique_ptr<Step> plan_max_pool(const StepContext& context, const Layer& layer, const Value& source,
                                                   const Value& destination);
 [[nodiscard]] std::unique_ptr<Step> plan_concat(const StepContext& context, const Layer& layer,
                                                 const std::vector<Value>& sources, const Value& destination);
 [[nodiscard]] std::unique_ptr<Step> plan_reorder(const StepContext& context, const std::string& name,
                                                  const Value& source, const Value& destination);
-[[nodiscard]] std::unique_ptr<Step> plan_deform_conv(const StepContext& context, const Layer& layer,
-                                                     const Value& source, const Value& offset_mask,
-                                                     const Value& destination);
-/// Transposed convolution by our own kernels; nullptr when none of them takes it.
-[[nodiscard]] std::unique_ptr<Step> plan_upsample(const StepContext& context, const Layer& layer, const Value& source,
-                                                  const std::optional<Value>& residual, const Value& destination);
 
-/// Formats that oneDNN would choose by itself for a convolution, source and destination.
-struct ConvFormats {
-  dnnl::memory::desc source, destination;
-};
-[[nodiscard]] ConvFormats preferred_formats(const StepContext& context, const Layer& layer,
-                                            const dnnl::memory::desc& source, const dnnl::memory::desc& destination);
-
+/// The same plain (not blocked) format with another element type.
+[[nodiscard]] dnnl::memory::desc with_type(const dnnl::memory::desc& desc, dnnl::memory::data_type type);
+/// "nhwc", and the type when it is not f32: "nhwc bf16".
+[[nodiscard]] std::string describe_format(const dnnl::memory::desc& desc);
 /// A plain (not blocked) value as a view. \throws Error kInternal for a blocked one.
 [[nodiscard]] TensorView to_view(const dnnl::memory::desc& desc, void* data);
 [[nodiscard]] Sizes to_sizes(const dnnl::memory::desc& desc);
