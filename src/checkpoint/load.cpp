@@ -1,17 +1,18 @@
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <new>
-#include <optional>
 
 #include "checkpoint/byte_reader.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/formats.hpp"
+#include "checkpoint/memory.hpp"
 #include "checkpoint/text.hpp"
 #include "dcn/status.hpp"
 
@@ -20,50 +21,54 @@ namespace {
 
 [[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kBadFile, message); }
 
-/// A whole regular file, mapped: parts that nobody reads, such as an optimizer's state, are never fetched.
-class MappedFile {
- public:
-  explicit MappedFile(const std::filesystem::path& path) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) throw_errno("cannot be opened");
-    struct stat info{};
-    if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
-      ::close(descriptor);
-      throw Error(ErrorCode::kIo, S_ISDIR(info.st_mode) ? "is a folder; give a checkpoint file in it"
-                                                        : "is not a regular file; give a checkpoint file");
-    }
-    size_ = static_cast<std::size_t>(info.st_size);
-    if (size_ > 0) {
-      data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
-      const int error = errno;
-      ::close(descriptor);
-      if (data_ == MAP_FAILED) {
-        errno = error;
-        throw_errno("cannot be read");
-      }
-    } else {
-      ::close(descriptor);
-    }
-  }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-  ~MappedFile() {
-    if (size_ > 0) ::munmap(data_, size_);
-  }
+constexpr std::size_t kHead = 512;  // enough to recognise any format
 
-  [[nodiscard]] std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+[[noreturn]] void fail_io(std::string_view what, int error) {
+  const std::string_view remedy = error == ENOENT   ? "; check the path"
+                                  : error == EACCES ? "; check its permissions"
+                                                    : "";
+  throw Error(ErrorCode::kIo, fmt::format("{}: {}{}", what, std::strerror(error), remedy));
+}
+
+/// A regular file, open for reading. Read and not mapped: a file that another program rewrites meanwhile, such as a
+/// training's latest checkpoint, then ends in an error instead of a bus error.
+class InputFile {
+ public:
+  explicit InputFile(const std::filesystem::path& path)
+      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    if (descriptor_ < 0) fail_io("cannot be opened", errno);
+    struct stat info{};
+    const bool known = ::fstat(descriptor_, &info) == 0;
+    if (!known || !S_ISREG(info.st_mode)) {
+      ::close(descriptor_);
+      throw Error(ErrorCode::kIo, known && S_ISDIR(info.st_mode) ? "is a folder; give a checkpoint file in it"
+                                                                 : "is not a regular file; give a checkpoint file");
+    }
+    size_ = static_cast<std::uint64_t>(info.st_size);
+  }
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  ~InputFile() { ::close(descriptor_); }
+
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+
+  /// The first `count` bytes. \throws Error kIo if the file is not that long any more.
+  void read(std::span<std::byte> target) const {
+    std::size_t done = 0;
+    while (done < target.size()) {
+      constexpr std::size_t kChunk = std::size_t{64} << 20;
+      const ssize_t count =
+          ::pread(descriptor_, target.data() + done, std::min(target.size() - done, kChunk), static_cast<off_t>(done));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) fail_io("cannot be read", errno);
+      if (count == 0) throw Error(ErrorCode::kIo, "became shorter while it was read; try again when it is complete");
+      done += static_cast<std::size_t>(count);
+    }
+  }
 
  private:
-  [[noreturn]] static void throw_errno(std::string_view what) {
-    const int error = errno;
-    const std::string_view remedy = error == ENOENT   ? "; check the path"
-                                    : error == EACCES ? "; check its permissions"
-                                                      : "";
-    throw Error(ErrorCode::kIo, fmt::format("{}: {}{}", what, std::strerror(error), remedy));
-  }
-
-  void* data_ = nullptr;
-  std::size_t size_ = 0;
+  int descriptor_;
+  std::uint64_t size_ = 0;
 };
 
 bool is_text(std::string_view head) {
@@ -96,7 +101,7 @@ bool is_safetensors(std::span<const std::byte> file) {
 }
 
 /// Files that people really do give instead of a checkpoint.
-[[noreturn]] void refuse(std::string_view head, std::size_t size) {
+[[noreturn]] void refuse(std::string_view head, std::uint64_t size) {
   if (size == 0) fail("the file is empty; copy or download it again");
   if (head.starts_with("version https://git-lfs.github.com/")) {
     fail("this is a Git LFS pointer, not the checkpoint itself; fetch it: git lfs pull");
@@ -125,14 +130,47 @@ bool is_safetensors(std::span<const std::byte> file) {
                    bytes));
 }
 
-Checkpoint load_any(std::span<const std::byte> file, const LoadLimits& limits) {
-  constexpr std::size_t kHead = 512;
-  const std::string_view head(reinterpret_cast<const char*>(file.data()), std::min(file.size(), kHead));
+using Reader = Checkpoint (*)(std::span<const std::byte>, const LoadLimits&);
+
+/// The reader for a file of `size` bytes that begins with `head`. \throws Error kBadFile if there is none.
+Reader recognise(std::span<const std::byte> head_bytes, std::uint64_t size) {
+  const std::string_view head(reinterpret_cast<const char*>(head_bytes.data()), head_bytes.size());
   // First, because a header of 640 bytes looks like the beginning of a pickle; the others never look like this.
-  if (is_safetensors(file)) return load_safetensors(file, limits);
-  if (head.starts_with("PK\x03\x04") || head.starts_with("PK\x05\x06")) return load_pth_zip(file, limits);
-  if (head.size() > 1 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5) return load_pth_legacy(file, limits);
-  refuse(head, file.size());
+  if (is_safetensors(head_bytes)) return load_safetensors;
+  if (head.starts_with("PK\x03\x04") || head.starts_with("PK\x05\x06")) return load_pth_zip;
+  if (head.size() > 1 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5) return load_pth_legacy;
+  refuse(head, size);
+}
+
+Checkpoint load_file(const std::filesystem::path& path, const LoadLimits& limits) {
+  const InputFile file(path);
+  std::array<std::byte, kHead> head_buffer{};
+  const auto head = std::span(head_buffer).first(std::min<std::uint64_t>(file.size(), kHead));
+  file.read(head);
+  const Reader reader = recognise(head, file.size());
+
+  // A training checkpoint holds the optimizer's state as well, a few times the weights.
+  constexpr std::uint64_t kFilePerTensors = 4;
+  if (file.size() / kFilePerTensors > limits.max_tensor_bytes) {
+    fail(fmt::format("the file has {} bytes, at most {} times the {} bytes of tensors are accepted", file.size(),
+                     kFilePerTensors, limits.max_tensor_bytes));
+  }
+  const std::shared_ptr<std::byte[]> bytes = allocate_aligned(file.size(), "the file");
+  const std::span<std::byte> content(bytes.get(), static_cast<std::size_t>(file.size()));
+  file.read(content);
+  return reader(content, limits);
+}
+
+/// What `load_it` gives, with the file's name in front of each error.
+template <typename Load>
+Checkpoint named(const std::string& name, Load load_it) {
+  try {
+    return load_it();
+  } catch (const Error& error) {
+    throw error.in(name);
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::kOutOfMemory, fmt::format("{}: not enough memory to read it", name));
+  }
 }
 
 }  // namespace
@@ -144,23 +182,12 @@ std::int64_t Tensor::elements() const noexcept {
 }
 
 Checkpoint load(std::span<const std::byte> bytes, const std::string& name, const LoadLimits& limits) {
-  try {
-    return load_any(bytes, limits);
-  } catch (const Error& error) {
-    throw error.in(name);
-  } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::kOutOfMemory, fmt::format("{}: not enough memory to read it", name));
-  }
+  return named(name,
+               [&] { return recognise(bytes.first(std::min(bytes.size(), kHead)), bytes.size())(bytes, limits); });
 }
 
 Checkpoint load(const std::filesystem::path& file, const LoadLimits& limits) {
-  std::optional<MappedFile> mapped;
-  try {
-    mapped.emplace(file);
-  } catch (const Error& error) {
-    throw error.in(file.string());
-  }
-  return load(mapped->bytes(), file.string(), limits);
+  return named(file.string(), [&] { return load_file(file, limits); });
 }
 
 }  // namespace dcn::checkpoint

@@ -1,6 +1,7 @@
 #include "checkpoint/memory.hpp"
 
 #include <fmt/core.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <new>
@@ -12,15 +13,20 @@ namespace dcn::checkpoint {
 namespace {
 
 constexpr std::align_val_t kAlignment{64};
+constexpr std::align_val_t kHugePage{std::size_t{2} << 20};
 constexpr std::uint64_t kFreeBytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t kExpansion = 16;
 
 }  // namespace
 
 std::shared_ptr<std::byte[]> allocate_aligned(std::uint64_t bytes, std::string_view what) {
+  // Huge pages make the first touch of a large block several times faster.
+  const bool large = bytes >= 4 * static_cast<std::uint64_t>(kHugePage);
+  const std::align_val_t alignment = large ? kHugePage : kAlignment;
   try {
-    auto* data = static_cast<std::byte*>(::operator new[](std::max<std::uint64_t>(bytes, 1), kAlignment));
-    return {data, [](std::byte* pointer) { ::operator delete[](pointer, kAlignment); }};
+    auto* data = static_cast<std::byte*>(::operator new[](std::max<std::uint64_t>(bytes, 1), alignment));
+    if (large) ::madvise(data, static_cast<std::size_t>(bytes), MADV_HUGEPAGE);
+    return {data, [alignment](std::byte* pointer) { ::operator delete[](pointer, alignment); }};
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::kOutOfMemory, fmt::format("no memory for the {} bytes of {}", bytes, printable(what)));
   }

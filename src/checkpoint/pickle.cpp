@@ -1,7 +1,7 @@
 #include "checkpoint/pickle.hpp"
 
 #include <charconv>
-#include <iterator>
+#include <unordered_map>
 
 #include "checkpoint/pickle_apply.hpp"
 
@@ -59,9 +59,11 @@ class Machine {
 
   void push(Ref ref) { stack_.push_back(ref); }
   void push(Object object) { push(heap_.add(std::move(object))); }
-  void push_int(std::int64_t value) { push({.kind = Kind::kInt, .integer = value}); }
+  void push_int(std::int64_t value) { push(Object(Kind::kInt, value)); }
   void push_text(Kind kind, std::uint64_t length, bool latin1 = false) {
-    push({.kind = kind, .latin1 = latin1, .text = reader_.text(length, "a string")});
+    Object object(kind, reader_.text(length, "a string"));
+    object.latin1 = latin1;
+    push(std::move(object));
   }
 
   [[nodiscard]] std::size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
@@ -107,11 +109,11 @@ class Machine {
         return true;
       }
       case 'N':
-        push({.kind = Kind::kNone});
+        push(Object(Kind::kNone));
         return true;
       case 0x88:  // NEWTRUE
       case 0x89:  // NEWFALSE
-        push({.kind = Kind::kBool, .integer = code == 0x88});
+        push(Object(Kind::kBool, code == 0x88 ? 1 : 0));
         return true;
       case 'J':  // BININT
         push_int(number<std::int32_t>());
@@ -139,7 +141,7 @@ class Machine {
       }
       case 'G':  // BINFLOAT
         reader_.big_endian_double("a number");
-        push({.kind = Kind::kFloat});
+        push(Object(Kind::kFloat));
         return true;
       default:
         return false;
@@ -149,7 +151,7 @@ class Machine {
   void push_long(std::uint64_t length) {
     const std::string_view digits = reader_.text(length, "an integer");
     if (length > sizeof(std::int64_t)) {
-      push({.kind = Kind::kBigInt, .text = digits});
+      push(Object(Kind::kBigInt, digits));
       return;
     }
     std::uint64_t value = 0;
@@ -213,22 +215,22 @@ class Machine {
         push(top());
         return true;
       case ']':  // EMPTY_LIST
-        push({.kind = Kind::kList});
+        push(Object(Kind::kList));
         return true;
       case ')':  // EMPTY_TUPLE
-        push({.kind = Kind::kTuple});
+        push(Object(Kind::kTuple));
         return true;
       case '}':  // EMPTY_DICT
-        push({.kind = Kind::kDict});
+        push(Object(Kind::kDict));
         return true;
       case 0x8f:  // EMPTY_SET
-        push({.kind = Kind::kOpaque});
+        push(Object(Kind::kOpaque));
         return true;
       case 'l':  // LIST
-        push({.kind = Kind::kList, .items = pop_mark()});
+        push(Object(Kind::kList, pop_mark()));
         return true;
       case 't':  // TUPLE
-        push({.kind = Kind::kTuple, .items = pop_mark()});
+        push(Object(Kind::kTuple, pop_mark()));
         return true;
       case 0x85:  // TUPLE1
       case 0x86:  // TUPLE2
@@ -237,15 +239,15 @@ class Machine {
         const std::size_t count = code - 0x84;
         std::vector<Ref> items(count);
         for (std::size_t i = count; i-- > 0;) items[i] = pop();
-        push({.kind = Kind::kTuple, .items = std::move(items)});
+        push(Object(Kind::kTuple, std::move(items)));
         return true;
       }
       case 'd':  // DICT
-        push({.kind = Kind::kDict, .items = pairs(pop_mark())});
+        push(Object(Kind::kDict, pairs(pop_mark())));
         return true;
       case 0x91:  // FROZENSET
         pop_mark();
-        push({.kind = Kind::kOpaque});
+        push(Object(Kind::kOpaque));
         return true;
       case 'a': {  // APPEND
         const Ref item = pop();
@@ -396,7 +398,7 @@ class Machine {
               "torch.save(model.state_dict(), \"weights.pth\")",
               printable(fmt::format("{}.{}", module, name)), at_));
     }
-    push({.kind = Kind::kGlobal, .global = global});
+    push(Object(global));
   }
 
   ByteReader& reader_;

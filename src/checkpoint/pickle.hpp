@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/byte_reader.hpp"
@@ -84,12 +84,17 @@ struct Object {
     kTensor,
     kOpaque
   };
-  Kind kind = Kind::kNone;
+  explicit Object(Kind object_kind, std::int64_t number = 0) : kind(object_kind), integer(number) {}
+  Object(Kind object_kind, std::string_view content) : kind(object_kind), text(content) {}
+  Object(Kind object_kind, std::vector<Ref> content) : kind(object_kind), items(std::move(content)) {}
+  explicit Object(const Global* known) : kind(Kind::kGlobal), global(known) {}
+
+  Kind kind;
   bool latin1 = false;       ///< kString: written by Python 2 as bytes
   std::int64_t integer = 0;  ///< kBool, kInt; kStorage and kTensor: index into the heap's lists
   const Global* global = nullptr;
-  std::string_view text{};   ///< kString, kBytes, kBigInt (little-endian two's complement); points into the file
-  std::vector<Ref> items{};  ///< kList, kTuple; kDict: key, value, key, value, ...
+  std::string_view text;   ///< kString, kBytes, kBigInt (little-endian two's complement); points into the file
+  std::vector<Ref> items;  ///< kList, kTuple; kDict: key, value, key, value, ...
 };
 
 /// Everything that the pickles of one file built.

@@ -26,6 +26,7 @@ std::vector<std::int64_t> counts(Heap& heap, const Object& tuple, std::string_vi
   if (tuple.items.size() > kMaxRank) fail(fmt::format("{} of {} dimensions", what, tuple.items.size()));
   heap.charge(tuple.items.size());
   std::vector<std::int64_t> values;
+  values.reserve(tuple.items.size());
   for (std::size_t i = 0; i < tuple.items.size(); ++i) values.push_back(count_argument(heap, tuple, i, what));
   return values;
 }
@@ -46,12 +47,12 @@ Ref rebuild_tensor(Heap& heap, const Object& arguments, bool has_dtype) {
     if (tensor.type->role != GlobalRole::kDtype) fail("a tensor's dtype is not a dtype");
   }
   heap.tensors.push_back(std::move(tensor));
-  return heap.add({.kind = Kind::kTensor, .integer = static_cast<std::int64_t>(heap.tensors.size() - 1)});
+  return heap.add(Object(Kind::kTensor, static_cast<std::int64_t>(heap.tensors.size() - 1)));
 }
 
 /// OrderedDict() or, from Python 2, OrderedDict([[key, value], ...]). A defaultdict's factory is ignored.
 Ref new_dict(Heap& heap, const Object& arguments) {
-  Object dict{.kind = Kind::kDict};
+  Object dict(Kind::kDict);
   const auto append = [&](const std::vector<Ref>& items) {
     heap.charge(items.size());
     dict.items.insert(dict.items.end(), items.begin(), items.end());
@@ -86,11 +87,11 @@ Ref apply_global(Heap& heap, const Global& global, const Object& arguments) {
       argument(heap, arguments, 0, Kind::kTensor, "a parameter's data");
       return arguments.items[0];
     case GlobalRole::kTuple:
-      if (arguments.items.empty()) return heap.add({.kind = Kind::kTuple});
+      if (arguments.items.empty()) return heap.add(Object(Kind::kTuple));
       argument(heap, arguments, 0, Kind::kTuple, "a torch.Size's content");
       return arguments.items[0];
     case GlobalRole::kOpaque:
-      return heap.add({.kind = Kind::kOpaque});
+      return heap.add(Object(Kind::kOpaque));
     case GlobalRole::kRebuildFromType: {
       const Global& inner = *argument(heap, arguments, 0, Kind::kGlobal, "a tensor's function").global;
       argument(heap, arguments, 2, Kind::kTuple, "a tensor's arguments");
@@ -143,7 +144,7 @@ Ref storage_of_id(Heap& heap, Ref id) {
     }
   }
   heap.storages.push_back(storage);
-  return heap.add({.kind = Kind::kStorage, .integer = static_cast<std::int64_t>(heap.storages.size() - 1)});
+  return heap.add(Object(Kind::kStorage, static_cast<std::int64_t>(heap.storages.size() - 1)));
 }
 
 }  // namespace dcn::checkpoint

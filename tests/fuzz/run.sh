@@ -26,18 +26,22 @@ mkdir -p "$build"
 
 # compile SOURCE OBJECT, unless the object is newer than every source and header
 compile() {
-  if [ -e "$2" ] && [ -z "$(find "$root/include/dcn" "$root/src/checkpoint" "$here" -name '*.?pp' -newer "$2" | head -1)" ]; then
+  if [ -e "$2" ] && [ -z "$(find "$root/include/dcn" "$root/src/checkpoint" "$here" -name '*.?pp' -newer "$2" -print -quit)" ]; then
     return
   fi
   $launcher "$compiler" "${flags[@]}" -c "$1" -o "$2"
 }
 
+# Two at a time, the slowest to compile first.
+sources=("$root"/src/checkpoint/safetensors*.cpp)
+for source in "$root"/src/checkpoint/*.cpp "$root"/src/core/*.cpp "$here"/fuzz_*.cpp; do
+  case $source in */safetensors*) ;; *) sources+=("$source") ;; esac
+done
 objects=()
 jobs=()
-# The slowest to compile first.
-for source in "$root"/src/checkpoint/safetensors*.cpp $(ls "$root"/src/checkpoint/*.cpp "$root"/src/core/*.cpp | grep -v /safetensors); do
+for source in "${sources[@]}"; do
   object=$build/$(basename "$source" .cpp).o
-  objects+=("$object")
+  case $source in */fuzz_*) ;; *) objects+=("$object") ;; esac
   compile "$source" "$object" &
   jobs+=($!)
   if [ ${#jobs[@]} -ge 2 ]; then
@@ -47,7 +51,6 @@ for source in "$root"/src/checkpoint/safetensors*.cpp $(ls "$root"/src/checkpoin
 done
 for job in "${jobs[@]}"; do wait "$job"; done
 for target in "${targets[@]}"; do
-  compile "$here/fuzz_$target.cpp" "$build/fuzz_$target.o"
   "$compiler" "${flags[@]}" -fsanitize=fuzzer "$build/fuzz_$target.o" "${objects[@]}" -lzip -lfmt -o "$build/fuzz_$target"
 done
 
@@ -70,7 +73,6 @@ for target in "${targets[@]}"; do
     exit 1
   fi
   if [ "$seconds" -gt 0 ]; then
-    # A person's own corpus may hold symbolic links or thousands of files; only the kept one and the fixtures seed.
     if ! (cd "$work" && nice "$build/fuzz_$target" "${limits[@]}" -max_total_time="$seconds" -print_final_stats=1 \
           new "${corpus[@]}") > "$log" 2>&1; then
       tail -60 "$log"
