@@ -45,12 +45,12 @@ enum class Activation : std::uint8_t { kNone, kRelu };
 /// The data type is one for all of them: f32, f16, bf16 or f64. Positions are computed, and sums accumulated, in
 /// f32 (f64 for f64) whatever the type.
 struct DeformConv2dTensors {
-  TensorView input;                ///< [N, in_channels, H, W], NHWC (native) or NCHW, dense or strided
-  TensorView offset;               ///< [N, 2 * deformable_groups * kernel_h * kernel_w, OH, OW]; per tap (dy, dx)
+  TensorView input;                  ///< [N, in_channels, H, W], NHWC (native) or NCHW, dense or strided
+  TensorView offset;                 ///< [N, 2 * deformable_groups * kernel_h * kernel_w, OH, OW]; per tap (dy, dx)
   std::optional<TensorView> mask{};  ///< [N, deformable_groups * kernel_h * kernel_w, OH, OW]; absent: v1
-  TensorView weight;               ///< [out_channels, in_channels / groups, kernel_h, kernel_w], contiguous
+  TensorView weight;                 ///< [out_channels, in_channels / groups, kernel_h, kernel_w], contiguous
   std::optional<TensorView> bias{};  ///< [out_channels]
-  TensorView output;               ///< [N, out_channels, OH, OW], any strides that do not overlap; not the input
+  TensorView output;                 ///< [N, out_channels, OH, OW], any strides that do not overlap; not the input
 };
 
 /// What a plan is made for: everything of a call but the pointers.
@@ -59,7 +59,7 @@ struct DeformConv2dDesc {
   DeformConv2dTensors tensors;  ///< `data` pointers are ignored
   bool mask_is_logit = false;   ///< apply a sigmoid to the mask while it is read (DCNv2's conv_offset_mask)
   Activation activation = Activation::kNone;
-  std::string force_variant{};  ///< empty: environment DCN_FORCE_VARIANT, else the first that suits
+  std::string force_variant{};    ///< empty: environment DCN_FORCE_VARIANT, else the first that suits
   bool force_wide_index = false;  ///< 64-bit index arithmetic although the sizes do not need it
 };
 
@@ -100,8 +100,8 @@ class DeformConv2dPlan {
   std::unique_ptr<State> state_;
 };
 
-/// One call: plan, pack, run. Returns when the output is written, because the packed weights belong to the call. Batch 0
-/// is valid and does nothing.
+/// One call: plan, pack, run. Returns when the output is written, because the packed weights belong to the call. Batch
+/// 0 is valid and does nothing.
 void deform_conv2d(Queue& queue, const DeformConv2dParams& params, const DeformConv2dTensors& tensors);
 
 /// Names of all variants in the order in which they are tried; the last is "reference", which takes every call.

@@ -10,10 +10,10 @@ constexpr unsigned kFusedAlignment = 64;
 struct DeformConv2dArgs {
   const void* input;
   const void* offset;
-  const void* mask;  ///< null: every tap counts fully
+  const void* mask;    ///< null: every tap counts fully
   const void* weight;  ///< reference: as the user's tensor; fused: packed by deform_conv2d_pack
-  const void* bias;  ///< null: none. Reference: element type; fused: f32
-  const void* zeros;  ///< fused: `in_channels` zeros, read in place of corners outside of the picture
+  const void* bias;    ///< null: none. Reference: element type; fused: f32
+  const void* zeros;   ///< fused: `in_channels` zeros, read in place of corners outside of the picture
   void* output;
 
   long long input_stride[4];

@@ -1,7 +1,7 @@
 /// \file deform_conv2d_fused.hpp
-/// Deformable convolution in one pass: a work-group (one sub-group) samples a tile of output pixels, one tap and a chunk
-/// of channels at a time, into local memory, and multiplies it there by packed weights. The columns of im2col never
-/// reach global memory, and the output is written once.
+/// Deformable convolution in one pass: a work-group (one sub-group) samples a tile of output pixels, one tap and a
+/// chunk of channels at a time, into local memory, and multiplies it there by packed weights. The columns of im2col
+/// never reach global memory, and the output is written once.
 ///
 /// Lanes are pixels while positions are computed, input channels while sampling, output channels while multiplying, so
 /// that every address is uniform across the sub-group, and memory is read in whole vectors.
@@ -11,7 +11,6 @@
 ///   DCN_ROWS       output pixels of one register block
 ///   DCN_VECTORS    sub-group widths of output channels of one register block; a weight panel has that many columns
 ///   DCN_CHUNK      channels sampled at a time
-///   DCN_UNIT_CHANNELS  1 when the input's channel stride is 1 (NHWC), 0 for any other stride
 #include <sycl/accessor.hpp>
 #include <sycl/builtins.hpp>
 #include <sycl/group.hpp>
@@ -31,20 +30,20 @@ constexpr int kPanel = kLanes * kVectors;
 
 /// The parts of local memory. deform_conv2d.cpp computes the same sum (fused_local_bytes).
 struct Tile {
-  float* column;            ///< [rows][kChunk]: sampled input
-  float* sum;               ///< [slice_panels][rows][kPanel]
-  const Element** corner;   ///< [4][pixels]: where each corner's channel 0 is
-  Index* pixel_input;       ///< [pixels]: element index of the pixel's picture in the input, ...
-  Index* pixel_offset;      ///< ... of the pixel in the offset,
-  Index* pixel_mask;        ///< ... in the mask,
-  Index* pixel_output;      ///< ... and in the output
-  float* corner_weight;     ///< [4][pixels]
-  float* pixel_y;           ///< [pixels]: position of tap (0, 0) with no offset
+  float* column;           ///< [rows][kChunk]: sampled input
+  float* sum;              ///< [slice_panels][rows][kPanel]
+  const Element** corner;  ///< [4][pixels]: where each corner's channel 0 is
+  Index* pixel_input;      ///< [pixels]: element index of the pixel's picture in the input, ...
+  Index* pixel_offset;     ///< ... of the pixel in the offset,
+  Index* pixel_mask;       ///< ... in the mask,
+  Index* pixel_output;     ///< ... and in the output
+  float* corner_weight;    ///< [4][pixels]
+  float* pixel_y;          ///< [pixels]: position of tap (0, 0) with no offset
   float* pixel_x;
-  int pixels;               ///< tile_pixels, rounded up to whole sub-groups
-  int rows;                 ///< tile_pixels, rounded up to whole register blocks
-  int valid;                ///< pixels of this tile that exist
-  int panels;               ///< weight panels of this slice
+  int pixels;  ///< tile_pixels, rounded up to whole sub-groups
+  int rows;    ///< tile_pixels, rounded up to whole register blocks
+  int valid;   ///< pixels of this tile that exist
+  int panels;  ///< weight panels of this slice
 };
 
 /// Not sycl::min: the CPU's compiler takes the result of a built-in function for different in each lane, and with it
@@ -151,8 +150,8 @@ inline void locate_corners(const DeformConv2dArgs& args, const Tile& tile, int t
     const bool bottom = inside & (floor_y < height - 1.0f);
     const bool left = floor_x >= 0.0f;
     const bool right = floor_x < width - 1.0f;
-    const Element* corner = input + (tile.pixel_input[m] + static_cast<Index>(floor_y) * step_y +
-                                     static_cast<Index>(floor_x) * step_x);
+    const Element* corner =
+        input + (tile.pixel_input[m] + static_cast<Index>(floor_y) * step_y + static_cast<Index>(floor_x) * step_x);
     tile.corner[0 * tile.pixels + m] = (top & left) ? corner : zeros;
     tile.corner[1 * tile.pixels + m] = (top & right) ? corner + step_x : zeros;
     tile.corner[2 * tile.pixels + m] = (bottom & left) ? corner + step_y : zeros;
@@ -166,57 +165,71 @@ inline void locate_corners(const DeformConv2dArgs& args, const Tile& tile, int t
   }
 }
 
-/// Channels [channel, channel + count) of one tap of all pixels into tile.column. Lanes are channels.
-inline void sample(const DeformConv2dArgs& args, const Tile& tile, int channel, int count, int lane) {
-#if !DCN_UNIT_CHANNELS
+/// Channels [channel, channel + count) of one pixel and tap. Lanes are channels, side by side in memory (NHWC).
+inline void sample_dense(const Tile& tile, int m, int channel, int count, int lane) {
+  const Element* corner0 = tile.corner[0 * tile.pixels + m] + channel + lane;
+  const Element* corner1 = tile.corner[1 * tile.pixels + m] + channel + lane;
+  const Element* corner2 = tile.corner[2 * tile.pixels + m] + channel + lane;
+  const Element* corner3 = tile.corner[3 * tile.pixels + m] + channel + lane;
+  const float weight0 = tile.corner_weight[0 * tile.pixels + m];
+  const float weight1 = tile.corner_weight[1 * tile.pixels + m];
+  const float weight2 = tile.corner_weight[2 * tile.pixels + m];
+  const float weight3 = tile.corner_weight[3 * tile.pixels + m];
+  float* column = tile.column + m * kChunk + lane;
+  if (count == kChunk) {
+#pragma unroll
+    for (int c = 0; c < kChunk; c += kLanes) {
+      column[c] = weight0 * load(corner0[c]) + weight1 * load(corner1[c]) + weight2 * load(corner2[c]) +
+                  weight3 * load(corner3[c]);
+    }
+  } else {
+    for (int c = 0; c < count; c += kLanes) {
+      if (c + lane < count) {
+        column[c] = weight0 * load(corner0[c]) + weight1 * load(corner1[c]) + weight2 * load(corner2[c]) +
+                    weight3 * load(corner3[c]);
+      }
+    }
+  }
+}
+
+/// The same for any channel stride. A corner that points to the zeros stays on the first of them.
+inline void sample_strided(const DeformConv2dArgs& args, const Tile& tile, int m, int channel, int count, int lane) {
   const auto* zeros = static_cast<const Element*>(args.zeros);
   const Index stride = static_cast<Index>(args.input_stride[1]);
-#endif
-  for (int m = 0; m < tile.rows; ++m) {
-    // Rows that only fill up a register block: whatever they hold is never written.
-    if (m >= tile.valid) {
-      for (int c = lane; c < kChunk; c += kLanes) tile.column[m * kChunk + c] = 0.0f;
-      continue;
+  const Element* corner0 = tile.corner[0 * tile.pixels + m];
+  const Element* corner1 = tile.corner[1 * tile.pixels + m];
+  const Element* corner2 = tile.corner[2 * tile.pixels + m];
+  const Element* corner3 = tile.corner[3 * tile.pixels + m];
+  const Index stride0 = corner0 != zeros ? stride : 0;
+  const Index stride1 = corner1 != zeros ? stride : 0;
+  const Index stride2 = corner2 != zeros ? stride : 0;
+  const Index stride3 = corner3 != zeros ? stride : 0;
+  const float weight0 = tile.corner_weight[0 * tile.pixels + m];
+  const float weight1 = tile.corner_weight[1 * tile.pixels + m];
+  const float weight2 = tile.corner_weight[2 * tile.pixels + m];
+  const float weight3 = tile.corner_weight[3 * tile.pixels + m];
+  float* column = tile.column + m * kChunk + lane;
+  for (int c = 0; c < count; c += kLanes) {
+    const Index at = channel + c + lane;
+    if (c + lane < count) {
+      column[c] = weight0 * load(corner0[at * stride0]) + weight1 * load(corner1[at * stride1]) +
+                  weight2 * load(corner2[at * stride2]) + weight3 * load(corner3[at * stride3]);
     }
-    const Element* corner0 = tile.corner[0 * tile.pixels + m];
-    const Element* corner1 = tile.corner[1 * tile.pixels + m];
-    const Element* corner2 = tile.corner[2 * tile.pixels + m];
-    const Element* corner3 = tile.corner[3 * tile.pixels + m];
-    const float weight0 = tile.corner_weight[0 * tile.pixels + m];
-    const float weight1 = tile.corner_weight[1 * tile.pixels + m];
-    const float weight2 = tile.corner_weight[2 * tile.pixels + m];
-    const float weight3 = tile.corner_weight[3 * tile.pixels + m];
-    float* column = tile.column + m * kChunk + lane;
-#if DCN_UNIT_CHANNELS
-    const Element* channel0 = corner0 + channel + lane;
-    const Element* channel1 = corner1 + channel + lane;
-    const Element* channel2 = corner2 + channel + lane;
-    const Element* channel3 = corner3 + channel + lane;
-    if (count == kChunk) {
-#pragma unroll
-      for (int c = 0; c < kChunk; c += kLanes) {
-        column[c] = weight0 * load(channel0[c]) + weight1 * load(channel1[c]) + weight2 * load(channel2[c]) +
-                    weight3 * load(channel3[c]);
-      }
-    } else {
-      for (int c = 0; c + lane < count; c += kLanes) {
-        column[c] = weight0 * load(channel0[c]) + weight1 * load(channel1[c]) + weight2 * load(channel2[c]) +
-                    weight3 * load(channel3[c]);
-      }
-    }
-#else
-    const Index first = static_cast<Index>(channel + lane) * stride;
-    const bool valid0 = corner0 != zeros;
-    const bool valid1 = corner1 != zeros;
-    const bool valid2 = corner2 != zeros;
-    const bool valid3 = corner3 != zeros;
-    for (int c = 0; c + lane < count; c += kLanes) {
-      const Index at = first + c * stride;
-      column[c] = weight0 * load(corner0[valid0 ? at : 0]) + weight1 * load(corner1[valid1 ? at : 0]) +
-                  weight2 * load(corner2[valid2 ? at : 0]) + weight3 * load(corner3[valid3 ? at : 0]);
-    }
-#endif
   }
+}
+
+/// Channels [channel, channel + count) of one tap of all pixels into tile.column.
+inline void sample(const DeformConv2dArgs& args, const Tile& tile, int channel, int count, int lane) {
+  if (args.input_stride[1] == 1) {
+    for (int m = 0; m < tile.valid; ++m) sample_dense(tile, m, channel, count, lane);
+  } else {
+    for (int m = 0; m < tile.valid; ++m) sample_strided(args, tile, m, channel, count, lane);
+  }
+}
+
+/// Rows that only fill up a register block: never written, but what lies there could be slow to multiply.
+inline void clear_spare_rows(const Tile& tile, int lane) {
+  for (int at = tile.valid * kChunk; at < tile.rows * kChunk; at += kLanes) tile.column[at + lane] = 0.0f;
 }
 
 /// sum += column * weights over `count` values of K. Lanes are output channels. `weight` is the chunk's first row of
@@ -283,16 +296,15 @@ inline void write(const DeformConv2dArgs& args, const Tile& tile, int first, int
 
 /// Work-groups: [groups * slices_per_group, tiles], one sub-group each.
 extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
-SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>))
-SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<1, DCN_LANES>))
-void deform_conv2d_fused(DeformConv2dArgs args, sycl::local_accessor<sycl::vec<unsigned, 4>, 1> local) {
+    SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>))
+        SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<1, DCN_LANES>)) void deform_conv2d_fused(
+            DeformConv2dArgs args, sycl::local_accessor<sycl::vec<unsigned, 4>, 1> local) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<2>();
   // Barriers are the work-group's, although it is one sub-group: around barriers of a sub-group the CPU's compiler
   // makes a second, masked copy of everything.
   const auto lanes = item.get_group();
   const int lane = static_cast<int>(item.get_local_id(1));
-  Tile tile = carve(args, reinterpret_cast<unsigned char*>(
-                              local.get_multi_ptr<sycl::access::decorated::no>().get()));
+  Tile tile = carve(args, reinterpret_cast<unsigned char*>(local.get_multi_ptr<sycl::access::decorated::no>().get()));
 
   const Index pixels = static_cast<Index>(args.batch * args.out_height * args.out_width);
   const Index first_pixel = static_cast<Index>(item.get_group(1)) * args.tile_pixels;
@@ -309,6 +321,7 @@ void deform_conv2d_fused(DeformConv2dArgs args, sycl::local_accessor<sycl::vec<u
   const Index slice_panel = static_cast<Index>(group) * args.panels_per_group + first_panel;
   const float* weight = static_cast<const float*>(args.weight) + slice_panel * panel_elements;
 
+  clear_spare_rows(tile, lane);
   locate_pixels(args, tile, first_pixel, lane);
   start_sums(tile, static_cast<const float*>(args.bias) + slice_panel * kPanel, lane);
   const int last_channel = (group + 1) * group_channels;
@@ -338,8 +351,8 @@ void deform_conv2d_fused(DeformConv2dArgs args, sycl::local_accessor<sycl::vec<u
 }
 
 /// One work-item per element of the packed weights, then of the packed bias.
-extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
-void deform_conv2d_pack(DeformConv2dPackArgs args) {
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_pack(
+    DeformConv2dPackArgs args) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
   const long long id = static_cast<long long>(item.get_global_id(0));
   const long long group_channels = args.in_channels / args.groups;

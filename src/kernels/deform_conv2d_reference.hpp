@@ -12,8 +12,8 @@ inline Real pixel(const Element* channel, const DeformConv2dArgs& args, Index y,
   return load(channel[y * static_cast<Index>(args.input_stride[2]) + x * static_cast<Index>(args.input_stride[3])]);
 }
 
-extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((sycl::ext::oneapi::experimental::nd_range_kernel<1>))
-void deform_conv2d_reference(DeformConv2dArgs args) {
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY(
+    (sycl::ext::oneapi::experimental::nd_range_kernel<1>)) void deform_conv2d_reference(DeformConv2dArgs args) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
   const long long id = static_cast<long long>(item.get_global_id(0));
   if (id >= args.batch * args.out_height * args.out_width * args.out_channels) return;
@@ -41,15 +41,20 @@ void deform_conv2d_reference(DeformConv2dArgs args) {
   const auto* bias = static_cast<const Element*>(args.bias);
 
   Real sum = bias != nullptr ? load(bias[o]) : Real(0);
-  for (Index tap = 0; tap < taps; ++tap) {
-    const Real base_y = static_cast<Real>(out_y * args.stride_h - args.padding_h + tap / args.kernel_w * args.dilation_h);
-    const Real base_x = static_cast<Real>(out_x * args.stride_w - args.padding_w + tap % args.kernel_w * args.dilation_w);
-    for (Index c = 0; c < group_channels; ++c) {
-      const Index channel = first_channel + c;
-      const Index deformable_group = channel / deformable_channels;
+  const Index last_channel = first_channel + group_channels;
+  for (Index cut = first_channel; cut < last_channel;) {
+    // Channels [cut, cut_end) share their offsets.
+    const Index deformable_group = cut / deformable_channels;
+    Index cut_end = (deformable_group + 1) * deformable_channels;
+    if (cut_end > last_channel) cut_end = last_channel;
+    for (Index tap = 0; tap < taps; ++tap) {
       const Index at = deformable_group * taps + tap;
-      const Real y = base_y + load(offset[2 * at * static_cast<Index>(args.offset_stride[1])]);
-      const Real x = base_x + load(offset[(2 * at + 1) * static_cast<Index>(args.offset_stride[1])]);
+      const Index tap_y = tap / args.kernel_w;
+      const Index tap_x = tap - tap_y * args.kernel_w;
+      const Real y = static_cast<Real>(out_y * args.stride_h - args.padding_h + tap_y * args.dilation_h) +
+                     load(offset[2 * at * static_cast<Index>(args.offset_stride[1])]);
+      const Real x = static_cast<Real>(out_x * args.stride_w - args.padding_w + tap_x * args.dilation_w) +
+                     load(offset[(2 * at + 1) * static_cast<Index>(args.offset_stride[1])]);
       // Written so that NaN is outside.
       if (!(y > Real(-1) && x > Real(-1) && y < static_cast<Real>(args.height) && x < static_cast<Real>(args.width))) {
         continue;
@@ -58,18 +63,21 @@ void deform_conv2d_reference(DeformConv2dArgs args) {
       const Index left = static_cast<Index>(sycl::floor(x));
       const Real low_y = y - static_cast<Real>(top);
       const Real low_x = x - static_cast<Real>(left);
-      const Element* plane = input + channel * static_cast<Index>(args.input_stride[1]);
-      Real value = (Real(1) - low_y) * (Real(1) - low_x) * pixel(plane, args, top, left) +
-                   (Real(1) - low_y) * low_x * pixel(plane, args, top, left + 1) +
-                   low_y * (Real(1) - low_x) * pixel(plane, args, top + 1, left) +
-                   low_y * low_x * pixel(plane, args, top + 1, left + 1);
+      Real factor = Real(1);
       if (mask != nullptr) {
-        Real factor = load(mask[at * static_cast<Index>(args.mask_stride[1])]);
+        factor = load(mask[at * static_cast<Index>(args.mask_stride[1])]);
         if (args.mask_is_logit) factor = Real(1) / (Real(1) + sycl::exp(-factor));
-        value *= factor;
       }
-      sum += value * load(weight[c * taps + tap]);
+      for (Index c = cut; c < cut_end; ++c) {
+        const Element* plane = input + c * static_cast<Index>(args.input_stride[1]);
+        const Real value = (Real(1) - low_y) * (Real(1) - low_x) * pixel(plane, args, top, left) +
+                           (Real(1) - low_y) * low_x * pixel(plane, args, top, left + 1) +
+                           low_y * (Real(1) - low_x) * pixel(plane, args, top + 1, left) +
+                           low_y * low_x * pixel(plane, args, top + 1, left + 1);
+        sum += value * factor * load(weight[(c - first_channel) * taps + tap]);
+      }
     }
+    cut = cut_end;
   }
   if (args.relu) sum = sum < Real(0) ? Real(0) : sum;
   auto* output = static_cast<Element*>(args.output);

@@ -74,8 +74,7 @@ void expect_same(std::string_view name, const TensorView& view, const TensorView
     same = view.sizes[i] == planned.sizes[i] && view.strides[i] == planned.strides[i];
   }
   if (!same) {
-    throw invalid("{}: {}, but the plan was made for {}: make another plan", name, view.describe(),
-                  planned.describe());
+    throw invalid("{}: {}, but the plan was made for {}: make another plan", name, view.describe(), planned.describe());
   }
 }
 

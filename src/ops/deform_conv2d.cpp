@@ -34,7 +34,6 @@ runtime::KernelRequest request(const DeformConv2dSchedule& schedule, DataType ty
   request.macros.emplace_back("DCN_ROWS", std::to_string(schedule.variant.rows));
   request.macros.emplace_back("DCN_VECTORS", std::to_string(schedule.variant.panel / schedule.lanes));
   request.macros.emplace_back("DCN_CHUNK", std::to_string(schedule.chunk));
-  request.macros.emplace_back("DCN_UNIT_CHANNELS", schedule.unit_channels ? "1" : "0");
   return request;
 }
 
@@ -74,8 +73,7 @@ DeformConv2dPlan::DeformConv2dPlan(Queue queue, const DeformConv2dDesc& desc) {
   const DataType type = desc.tensors.input.type;
   if (state.schedule.variant.panel == 0) {
     state.kernel = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_reference"));
-    state.weight =
-        DeviceBuffer(state.queue, static_cast<std::size_t>(desc.tensors.weight.elements()) * size_of(type));
+    state.weight = DeviceBuffer(state.queue, static_cast<std::size_t>(desc.tensors.weight.elements()) * size_of(type));
     if (desc.tensors.bias) {
       state.bias = DeviceBuffer(state.queue, static_cast<std::size_t>(desc.tensors.bias->elements()) * size_of(type));
     }
@@ -177,9 +175,10 @@ std::string DeformConv2dPlan::describe() const {
   const DeformConv2dSchedule& schedule = state_->schedule;
   const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
   if (schedule.variant.panel == 0) return fmt::format("{}, {} indices", schedule.variant.name, index);
-  return fmt::format("{}, {} tiles of {} pixels x {} slices of {} panels, {} lanes, {} indices, {} bytes of local memory",
-                     schedule.variant.name, schedule.tiles, schedule.args.tile_pixels, schedule.slices,
-                     schedule.args.slice_panels, schedule.lanes, index, schedule.local_bytes);
+  return fmt::format(
+      "{}, {} tiles of {} pixels x {} slices of {} panels, {} lanes, {} indices, {} bytes of local memory",
+      schedule.variant.name, schedule.tiles, schedule.args.tile_pixels, schedule.slices, schedule.args.slice_panels,
+      schedule.lanes, index, schedule.local_bytes);
 }
 
 void deform_conv2d(Queue& queue, const DeformConv2dParams& params, const DeformConv2dTensors& tensors) {

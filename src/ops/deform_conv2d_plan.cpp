@@ -79,8 +79,9 @@ const DeformConv2dVariant& choose_variant(const DeformConv2dDesc& desc, const De
     if (found == kVariants.end()) {
       std::vector<std::string_view> names;
       for (const auto& variant : kVariants) names.push_back(variant.name);
-      throw Error(ErrorCode::kInvalidArgument, fmt::format("deform_conv2d: forced variant '{}' does not exist: one of {}",
-                                                           force, fmt::join(names, ", ")));
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("deform_conv2d: forced variant '{}' does not exist: one of {}", force, fmt::join(names, ", ")));
     }
     const std::string why = why_unable(*found, desc, device);
     if (!why.empty()) {
@@ -206,15 +207,13 @@ DeformConv2dSchedule plan_deform_conv2d(const DeformConv2dDesc& desc, const Devi
   schedule.index = index_width({&tensors.input, &tensors.offset, mask, &tensors.output}, {pixels + kSlack, packed});
   if (desc.force_wide_index) schedule.index = IndexWidth::k64;
 
-  const DeformConv2dTile tile =
-      choose_tile(variant, device, schedule.index, pixels, groups, panels_per_group, depth);
+  const DeformConv2dTile tile = choose_tile(variant, device, schedule.index, pixels, groups, panels_per_group, depth);
   schedule.args.tile_pixels = tile.pixels;
   schedule.args.slice_panels = tile.panels;
   schedule.args.panels_per_group = static_cast<int>(panels_per_group);
   schedule.args.slices_per_group = static_cast<int>(div_up(panels_per_group, tile.panels));
   schedule.lanes = device.lanes;
   schedule.chunk = kChunk;
-  schedule.unit_channels = tensors.input.strides[1] == 1 || tensors.input.sizes[1] == 1;
   schedule.tiles = static_cast<std::size_t>(div_up(pixels, tile.pixels));
   schedule.slices = static_cast<std::size_t>(groups * schedule.args.slices_per_group);
   schedule.local_bytes = fused_local_bytes(variant, device.lanes, schedule.index, tile);

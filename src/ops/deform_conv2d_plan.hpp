@@ -37,8 +37,7 @@ struct DeformConv2dSchedule {
   bool empty = false;       ///< nothing to compute
   // Fused variants:
   int lanes = 0;
-  int chunk = 0;               ///< channels sampled at a time
-  bool unit_channels = false;  ///< the input's channels lie side by side
+  int chunk = 0;  ///< channels sampled at a time
   std::size_t tiles = 0;
   std::size_t slices = 0;  ///< of all groups
   std::size_t local_bytes = 0;

@@ -47,8 +47,8 @@ const char* element_macro(DataType type) {
 
 void expect_supported(DataType type, const DeviceFacts& device) {
   if ((type == DataType::kF64 && !device.fp64) || (type == DataType::kF16 && !device.fp16)) {
-    throw Error(ErrorCode::kUnsupported, fmt::format("{} does not compute in {}: use f32, or another device",
-                                                     device.name, to_string(type)));
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{} does not compute in {}: use f32, or another device", device.name, to_string(type)));
   }
 }
 

@@ -15,13 +15,13 @@ struct DeviceFacts {
   bool is_cpu = true;
   bool fp16 = true;
   bool fp64 = true;
-  int lanes = 16;                          ///< sub-group size that fills a vector register (CPU) or a warp
-  int vector_registers = 32;               ///< CPU: registers of that width
-  int compute_units = 1;                   ///< CPU: hardware threads
-  std::size_t local_bytes = 64 * 1024;     ///< local memory of a work-group
+  int lanes = 16;                       ///< sub-group size that fills a vector register (CPU) or a warp
+  int vector_registers = 32;            ///< CPU: registers of that width
+  int compute_units = 1;                ///< CPU: hardware threads
+  std::size_t local_bytes = 64 * 1024;  ///< local memory of a work-group
 };
 
-/// Asked of the device once per process and device.
+/// Asks the driver; a few microseconds.
 [[nodiscard]] DeviceFacts device_facts(const Queue& queue);
 
 /// The macro that tells kernels the element type, such as "DCN_T_F32".
