@@ -8,6 +8,7 @@
 #include "dcn/status.hpp"
 #include "runtime/sha256.hpp"
 #include "runtime/sources.hpp"
+#include "runtime/sycl_library.hpp"
 
 namespace dcn::runtime {
 
@@ -48,10 +49,16 @@ auto with_compiler(const Queue& queue, const KernelSource& source, Use use) {
                                                                     syclexp::source_language::sycl, source.text);
     return use(bundle, syclexp::properties{syclexp::build_options{source.options}});
   } catch (const sycl::exception& error) {
+    // All that the runtime says when it cannot load its compiler.
+    const bool no_compiler = std::string_view(error.what()).find("from source not supported") != std::string_view::npos;
+    const std::string log = no_compiler ? fmt::format(
+                                              "the run-time compiler libsycl-jit.so was not found in {}: reinstall "
+                                              "the wheel intel-sycl-rt",
+                                              sycl_library().parent_path().string())
+                                        : restore_locations(log_of(error.what()), source.text);
     throw Error(ErrorCode::kCompile,
                 fmt::format("kernel file {} does not compile for {} ({})\noptions: {}\n{}", source.key.name,
-                            queue.device().name, queue.device().backend, source.key.options,
-                            restore_locations(log_of(error.what()), source.text)));
+                            queue.device().name, queue.device().backend, source.key.options, log));
   }
 }
 

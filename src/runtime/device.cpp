@@ -41,7 +41,7 @@ void announce_cpu_driver() {
 }
 
 /// Runs when the library is loaded, so that a caller who makes a sycl::queue before any call of ours sees the CPU too.
-const bool kAnnounced = [] {
+const bool announced = [] {
   announce_cpu_driver();
   return true;
 }();
@@ -174,8 +174,8 @@ std::string Registry::run_probe(const sycl::device& device) {
 std::atomic<bool> exiting{false};
 
 void watch_exit() {
-  static const bool kWatching = [] { return std::atexit([] { exiting = true; }) == 0; }();
-  (void)kWatching;
+  static std::once_flag once;
+  std::call_once(once, [] { (void)std::atexit([] { exiting = true; }); });
 }
 
 /// First asynchronous error of a queue since the last wait.

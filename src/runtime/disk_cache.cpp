@@ -127,18 +127,18 @@ fs::path DiskCache::default_folder() {
 }
 
 const DiskCache& DiskCache::instance() {
-  static const DiskCache kCache(default_folder());
-  return kCache;
+  static const DiskCache cache(default_folder());
+  return cache;
 }
 
 const DiskCache& DiskCache::of_build() {
-  static const DiskCache kCache([] {
+  static const DiskCache cache([] {
     Dl_info where{};
     if (dladdr(reinterpret_cast<void*>(&DiskCache::instance), &where) == 0 || where.dli_fname == nullptr)
       return fs::path();
     return fs::path(where.dli_fname).parent_path() / "sycl-dcn" / "kernels";
   }());
-  return kCache;
+  return cache;
 }
 
 fs::path DiskCache::path_of(std::string_view key) const { return folder_ / (to_hex(sha256(key)).append(kSuffix)); }

@@ -119,11 +119,12 @@ class Builder {
   }
 
   void link(Slot& slot, std::vector<char> object) {
-    keep(slot, code_.link(std::move(object)));
-    code_.store(DiskCache::instance(), *slot.bundle);
+    LoadedBundle bundle = code_.link(std::move(object));
+    code_.store(DiskCache::instance(), bundle);
+    keep(slot, std::move(bundle));
   }
 
-  void keep(Slot& slot, LoadedBundle bundle) {
+  void keep(Slot& slot, LoadedBundle bundle) const {
     slot.kernels[entry_] = take_kernel(bundle.executable, name(), entry_);
     slot.bundle = std::move(bundle);
   }

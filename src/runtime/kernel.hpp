@@ -41,7 +41,7 @@
 
 namespace sycl {
 inline namespace _V1 {
-class kernel;
+class kernel;  // NOLINT(readability-identifier-naming): SYCL's name
 }  // namespace _V1
 }  // namespace sycl
 
@@ -51,11 +51,15 @@ namespace dcn::runtime {
 struct KernelRequest {
   std::string_view source;  ///< file name in src/kernels, e.g. "deform_conv2d.hpp"
   std::string_view entry;   ///< name of the extern "C" free-function kernel in that file
+  // The initialisers let callers leave members out without a warning of g++.
+  // NOLINTBEGIN(readability-redundant-member-init)
   std::vector<std::pair<std::string, std::string>> macros = {};  ///< {"DCN_T", "float"}, ...
   std::vector<std::string> options = {};                         ///< further compiler options, e.g. "-ffast-math"
   /// Source text of a kernel that is not in src/kernels; `source` is then only its name in messages. It may include
   /// files of src/kernels.
-  std::string_view text = {};
+  std::string_view text = {
+      // NOLINTEND(readability-redundant-member-init)
+  };
 };
 
 /// Where a kernel came from: what DCN_VERBOSE=compile and the tests look at.

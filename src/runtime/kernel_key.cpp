@@ -41,6 +41,7 @@ std::string NativeKey::to_text() const {
 std::vector<std::string> compile_options(const std::vector<std::pair<std::string, std::string>>& macros,
                                          const std::vector<std::string>& options) {
   std::vector<std::string> list;
+  list.reserve(macros.size() + options.size() + 1);
   for (const auto& [name, value] : macros) list.push_back(fmt::format("-D{}={}", name, value));
   std::sort(list.begin(), list.end());  // their order means nothing
   list.insert(list.end(), options.begin(), options.end());

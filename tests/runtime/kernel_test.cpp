@@ -14,6 +14,7 @@
 #include "kernels.hpp"
 #include "runtime/disk_cache.hpp"
 #include "runtime/prebuilt.hpp"
+#include "runtime/sycl_library.hpp"
 #include "runtime/verbose.hpp"
 
 namespace dcn::runtime {
@@ -95,6 +96,24 @@ TEST(GetKernel, BuiltInKernelsNeedNeitherCacheNorCompiler) {
   EXPECT_EQ(portable.output, "built-in\n");
   EXPECT_NE(portable.errors.find("probe.hpp: linked in "), std::string::npos) << portable.errors;
   EXPECT_EQ(test::run_child({"probe_origin"}, elsewhere).output, "disk cache\n");
+}
+
+TEST(GetKernel, WithoutTheCompilerBuiltInKernelsWorkAndOthersSayWhatIsMissing) {
+  const fs::path folder = test::fresh_folder();
+  for (const auto& entry : fs::directory_iterator(sycl_library().parent_path())) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("libsycl-jit")) fs::create_symlink(entry.path(), folder / name);
+  }
+  const test::Variables variables{{"LD_PRELOAD", folder / "libsycl.so.9"},
+                                  {"OCL_ICD_FILENAMES", ""},
+                                  {"DCN_CACHE_DIR", test::fresh_folder()},
+                                  {"IGC_ExtraOCLOptions", "-x"}};
+  const test::ChildResult built_in = test::run_child({"probe_origin"}, variables);
+  EXPECT_EQ(built_in.output, "built-in\n") << built_in.errors;
+  const test::ChildResult compiled = test::run_child({"scale", "3"}, variables);
+  EXPECT_NE(compiled.status, 0);
+  EXPECT_NE(compiled.errors.find("libsycl-jit.so was not found in " + folder.string()), std::string::npos)
+      << compiled.errors;
 }
 
 TEST(GetKernel, DamagedEntriesAreRebuilt) {

@@ -1,15 +1,21 @@
 /// \file kernelc.cpp
-/// sycldcn_kernelc OUTPUT.cpp CACHE_FOLDER: compiles the rows of prebuilt_kernels.def to portable code and writes them
-/// as a C++ source that defines prebuilt_kernels(). Part of the build only. Rows whose source did not change since the
-/// last run come from CACHE_FOLDER.
+/// sycldcn_kernelc OUTPUT.cpp OBJECTS NATIVE: part of the build only. Compiles the rows of prebuilt_kernels.def to
+/// portable code, written as a C++ source that defines prebuilt_kernels(), and links them for the CPU of this machine
+/// into the folder NATIVE, where the library looks for code that needs no linking. Rows whose source did not change
+/// since the last run come from the folders OBJECTS and NATIVE.
 #include <fmt/format.h>
 #include <fmt/os.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <string_view>
 #include <sycl/sycl.hpp>
+#include <thread>
 #include <vector>
 
 #include "dcn/device.hpp"
@@ -26,6 +32,9 @@ namespace dcn::runtime {
 std::span<const PrebuiltKernel> prebuilt_kernels() noexcept { return {}; }
 
 namespace {
+
+/// Each takes half a gigabyte.
+constexpr std::size_t kMaxWorkers = 4;
 
 struct Row {
   std::string_view source;
@@ -84,7 +93,33 @@ std::string link_row(const Queue& queue, const KernelSource& source, const std::
   return code.key();
 }
 
+/// Fills the caches with several processes, since the compiler serves one thread at a time. Must run before the first
+/// SYCL call. What a process fails at, run() does again and reports.
+void compile_in_parallel(const char* object_folder, const char* native_folder) {
+  const auto workers = std::min<std::size_t>({rows().size(), std::thread::hardware_concurrency(), kMaxWorkers});
+  std::vector<pid_t> children;
+  for (std::size_t worker = 0; worker < workers; ++worker) {
+    const pid_t child = ::fork();
+    if (child < 0) break;
+    if (child > 0) {
+      children.push_back(child);
+      continue;
+    }
+    try {
+      const Queue queue = Queue::create("cpu");
+      for (std::size_t i = worker; i < rows().size(); i += workers) {
+        const KernelSource source = prepare_source(to_request(rows()[i]), queue.device());
+        link_row(queue, source, object_of(queue, source, DiskCache(object_folder)), DiskCache(native_folder));
+      }
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): see above
+    }
+    std::_Exit(0);
+  }
+  for (const pid_t child : children) ::waitpid(child, nullptr, 0);
+}
+
 int run(const char* output, const char* object_folder, const char* native_folder) {
+  compile_in_parallel(object_folder, native_folder);
   std::string entries;
   try {
     const Queue queue = Queue::create("cpu");
