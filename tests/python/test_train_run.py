@@ -1,6 +1,7 @@
 """Whole runs on a toy data set: learning, exact resumption, command line, errors."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,11 +10,12 @@ import torch
 
 from sycl_dcn.train.augment import AugmentConfig
 from sycl_dcn.train.cli import main
-from sycl_dcn.train.curve import read_log
+from sycl_dcn.train.curve import join, read_log
 from sycl_dcn.train.data import load_coco
 from sycl_dcn.train.export import load
 from sycl_dcn.train.trainer import TrainConfig, Trainer, TrainingError
 
+ROOT = Path(__file__).parents[2]
 WIDTHS = "8,8,16,16,16,16,16"
 
 
@@ -38,10 +40,12 @@ def toy(tmp_path):
     return tmp_path
 
 
-def trainer(toy, epochs=3):
+def trainer(toy, epochs=3, learning_rate=1e-3, **augment):
     torch.set_num_threads(1)
-    config = TrainConfig("resdcn_18", (8, 8, 16, 16, 16, 16, 16), 8, epochs=epochs, batch=4, ema=0.9)
-    return Trainer(config, AugmentConfig(size=64, max_objects=8), load_coco(toy / "toy.json", toy), "cpu")
+    config = TrainConfig("resdcn_18", (8, 8, 16, 16, 16, 16, 16), 8, epochs=epochs, batch=4, ema=0.9,
+                         learning_rate=learning_rate)
+    return Trainer(config, AugmentConfig(size=64, max_objects=8, **augment),
+                   load_coco(toy / "toy.json", toy), "cpu")
 
 
 def test_resume_is_bit_exact(toy):
@@ -83,24 +87,41 @@ def arguments(toy, *more):
             "--ema", "0.95", "--learning-rate", "5e-3", "--spread", "--iou-weight", "1", *more]
 
 
-def test_a_run_learns_logs_and_exports(toy, capsys):
+def test_one_batch_is_learned_by_heart(toy):
+    t = trainer(toy, epochs=15, learning_rate=1e-2, mosaic=0, mixup=0, cutout=0)
+    start = t.generator.get_state()
+    losses = []
+    for _ in range(t.total_steps):
+        t.generator.set_state(start)  # the same batch again
+        losses.append({k: float(v) for k, v in t.train_step().items()})
+    for name in ("loss", "hm", "wh"):
+        first, last = losses[0][name], losses[-1][name]
+        assert last < 0.5 * first, (name, first, last)
+
+
+def test_a_run_logs_and_exports(toy, capsys):
     out = toy / "out"
-    assert main(arguments(toy, "--epochs", "150", "--eval-epochs", "50", "--out", str(out))) == 0
+    assert main(arguments(toy, "--epochs", "4", "--eval-epochs", "2", "--out", str(out))) == 0
     rows = read_log(out / "log.jsonl")
-    losses = [r["loss"] for r in rows if "loss" in r]
-    assert losses[-1] < 0.5 * losses[0]
-    assert max(r["AP50"] for r in rows if "AP50" in r) > 0.5
+    assert [r["epoch"] for r in rows if "AP50" in r] == [2.0, 4.0]
+    assert [r["step"] for r in rows if "loss" in r] == [4]
     assert load(out / "best.safetensors")[1].labels == ("square", "disc")
     assert main(["curve", str(out / "log.jsonl"), "--out", str(out / "c.png"), "--title", "toy"]) == 0
     assert cv2.imread(str(out / "c.png")).shape[0] > 100
-    capsys.readouterr()
-    metrics = out / "metrics.json"
-    assert main(["eval", str(out / "best.safetensors"), "--data", str(toy / "toy.json"), str(toy),
-                 "--device", "cpu", "--flip-test", "--json", str(metrics),
-                 "--results", str(out / "results.json")]) == 0
-    assert "square" in capsys.readouterr().out
-    assert json.loads(metrics.read_text())["AP50"] > 0.5
-    assert {r["category_id"] for r in json.loads((out / "results.json").read_text())} == {4, 9}
+    both = join([out / "log.jsonl", out / "log.jsonl"])
+    assert len(both) == 2 * len(rows) and both[-1]["epoch"] == 8.0
+
+
+def test_the_shipped_fixture_model_finds_cells(tmp_path, capsys):
+    cells = ROOT / "tests" / "data" / "bccd"
+    assert main(["eval", str(ROOT / "models" / "bccd_tiny.safetensors"), "--device", "cpu", "--flip-test",
+                 "--data", str(cells / "annotations.json"), str(cells),
+                 "--json", str(tmp_path / "m.json"), "--results", str(tmp_path / "r.json")]) == 0
+    assert "Platelets" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "m.json").read_text())
+    assert metrics["AP50"] > 0.7 and metrics["by_class"]["WBC"][1] > 0.9
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert {r["category_id"] for r in results} == {1, 2, 3} and len(results) == 600
 
 
 def test_a_run_stops_at_the_limit_and_goes_on(toy, capsys):

@@ -58,8 +58,8 @@ def parse(arguments) -> argparse.Namespace:
     p.add_argument("--labels", required=True, type=numbers(str))
     p.add_argument("--out", required=True)
 
-    p = commands.add_parser("curve", help="picture of a training log")
-    p.add_argument("log")
+    p = commands.add_parser("curve", help="picture of a training log, or of several in sequence")
+    p.add_argument("log", nargs="+")
     p.add_argument("--out", required=True)
     p.add_argument("--title", default="")
     return parser.parse_args(arguments)

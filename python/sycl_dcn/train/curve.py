@@ -1,4 +1,4 @@
-"""Draws losses and validation AP over the epochs from one or several logs."""
+"""Draws losses and validation AP over the epochs, from one log or those of several stages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ def read_log(path) -> list[dict]:
     return [json.loads(line) for line in Path(path).read_text().splitlines() if line.strip()]
 
 
-def draw(log, out, title: str) -> None:
+def join(logs) -> list[dict]:
+    """The rows of several logs in sequence; the epochs count on from one to the next."""
+    rows: list[dict] = []
+    for log in logs:
+        start = rows[-1]["epoch"] if rows else 0
+        rows += [{**r, "epoch": r["epoch"] + start} for r in read_log(log)]
+    return rows
+
+
+def draw(logs, out, title: str) -> None:
     """Writes a PNG with two panels: losses (smoothed), AP and AP50 on the validation split."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    rows = read_log(log)
+    rows = join(logs)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
     losses = [r for r in rows if "loss" in r]
     names = {"hm": "heat map", "wh": "size / 10", "off": "offset", "iou": "1 - GIoU"}

@@ -80,8 +80,9 @@ def load(path) -> tuple[dict[str, torch.Tensor], ModelInfo]:
 def widths_of(state: dict[str, torch.Tensor], arch: str) -> tuple[int, ...]:
     """The channel widths that the shapes of a checkpoint's tensors show."""
     if arch == "dla_34":
-        names = ["base.base_layer.0", "base.level1.0"] + [
-            f"base.level{n}.project.0" for n in range(2, 6)]
+        names = ["base.base_layer.0", "base.level1.0", "base.level2.tree1.conv1",
+                 "base.level3.tree1.tree1.conv1", "base.level4.tree1.tree1.conv1",
+                 "base.level5.tree1.conv1"]
     else:
         names = [f"layer{n}.0.conv1" for n in range(1, 5)] + [
             f"deconv_layers.{n}" for n in (0, 6, 12)]
