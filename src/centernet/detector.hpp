@@ -106,6 +106,7 @@ class Detector {
   [[nodiscard]] std::vector<Output> run(const std::vector<PreparedInput>& inputs, StageTimes* times = nullptr);
 
   [[nodiscard]] const ModelInfo& info() const noexcept;
+  /// As they act: ddd sees one scale, no flip test and no nms.
   [[nodiscard]] const DetectorOptions& options() const noexcept;
   [[nodiscard]] nn::Executor& executor() noexcept;
 
