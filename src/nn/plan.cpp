@@ -39,6 +39,17 @@ struct Executor::State {
     return plans.front();
   }
 
+  void add_plan(const Sizes& sizes) {
+    try {
+      plans.emplace_front(StepContext{onednn, weights, options}, network, sizes);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kUnsupported || options.type == DataType::kF32) throw;
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("{} does not run this network in {}, use f32 ({})", onednn.queue().device().name,
+                              to_string(options.type), error.what()));
+    }
+  }
+
   OneDnn onednn;
   WeightStore weights;
   Network network;
@@ -79,7 +90,7 @@ void Executor::prepare(std::int64_t batch, std::int64_t height, std::int64_t wid
       state.onednn.queue().wait();  // its steps may be running
       state.plans.pop_back();
     }
-    state.plans.emplace_front(StepContext{state.onednn, state.weights, state.options}, state.network, sizes);
+    state.add_plan(sizes);
   }
   ShapePlan& plan = state.plans.front();
   if (state.arena.bytes() < plan.arena_bytes()) {

@@ -22,7 +22,7 @@ enum class FormatChoice : std::uint8_t { kAuto, kNchw, kNhwc };
 struct PlanOptions {
   DataType type = DataType::kF32;  ///< kF32 or kBf16; heads are always f32
   FormatChoice format = FormatChoice::kAuto;
-  std::string upsample_variant;  ///< one of upsample_variants() by force, "" for the first that accepts
+  std::string upsample_variant = {};  ///< one of upsample_variants() by force, "" for the first that accepts
 };
 
 /// How a transposed convolution of each channel by itself can be computed, in the order in which they are tried.

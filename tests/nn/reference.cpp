@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 
 namespace dcn::test {
@@ -17,19 +18,6 @@ std::int64_t extent(std::int64_t size, std::int64_t kernel, std::int64_t stride,
                     std::int64_t dilation) {
   return (size + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
 }
-
-/// Layer::weight as [a][b][kh][kw]: out, in / groups for convolutions; in, out / groups for transposed ones.
-struct Weights {
-  const Layer& layer;
-  const Rounding& rounding;
-
-  [[nodiscard]] double operator()(std::int64_t a, std::int64_t b, std::int64_t ky, std::int64_t kx) const {
-    const std::int64_t second =
-        (layer.kind == LayerKind::kDeconv ? layer.out_channels : layer.in_channels) / layer.groups;
-    const auto index = ((a * second + b) * layer.kernel_h + ky) * layer.kernel_w + kx;
-    return rounding(static_cast<double>(layer.weight.at(static_cast<std::size_t>(index))));
-  }
-};
 
 HostTensor like_conv(const Layer& layer, const HostTensor& in) {
   return {in.n, layer.out_channels, extent(in.h, layer.kernel_h, layer.stride_h, layer.padding_h, layer.dilation_h),
@@ -48,42 +36,46 @@ double sample(const HostTensor& in, std::int64_t n, std::int64_t c, double y, do
          dy * ((1 - dx) * in.padded(n, c, iy + 1, ix) + dx * in.padded(n, c, iy + 1, ix + 1));
 }
 
-/// Convolution, or deformable convolution when there are offsets: the formula of arXiv:1811.11168, equation 1.
+/// What tap (ky, kx) of output (y, x) sees of input channel c: the picture itself, or, when there are offsets, what
+/// lies at the shifted position, times the mask (arXiv:1811.11168, equation 1).
+double seen(const Layer& layer, const HostTensor& in, const HostTensor* offset_mask, std::int64_t n, std::int64_t c,
+            std::int64_t y, std::int64_t x, std::int64_t ky, std::int64_t kx) {
+  const std::int64_t at_y = y * layer.stride_h - layer.padding_h + ky * layer.dilation_h;
+  const std::int64_t at_x = x * layer.stride_w - layer.padding_w + kx * layer.dilation_w;
+  if (offset_mask == nullptr) return in.padded(n, c, at_y, at_x);
+  const std::int64_t taps = layer.kernel_h * layer.kernel_w;
+  const std::int64_t deformable_group = c / (layer.in_channels / layer.deformable_groups);
+  const std::int64_t tap = deformable_group * taps + ky * layer.kernel_w + kx;
+  const double dy = offset_mask->at(n, 2 * tap, y, x);
+  const double dx = offset_mask->at(n, 2 * tap + 1, y, x);
+  const double logit = offset_mask->at(n, 2 * layer.deformable_groups * taps + tap, y, x);
+  return sample(in, n, c, static_cast<double>(at_y) + dy, static_cast<double>(at_x) + dx) / (1 + std::exp(-logit));
+}
+
+/// Convolution, or deformable convolution when there are offsets.
 HostTensor convolve(const Layer& layer, const HostTensor& in, const HostTensor* offset_mask, const Rounding& rounding) {
   HostTensor out = like_conv(layer, in);
-  const Weights weight{layer, rounding};
+  std::vector<double> weights;
+  for (const float weight : layer.weight) weights.push_back(rounding(static_cast<double>(weight)));
   const std::int64_t group_in = layer.in_channels / layer.groups;
   const std::int64_t group_out = layer.out_channels / layer.groups;
-  const std::int64_t taps = layer.kernel_h * layer.kernel_w;
-  const std::int64_t all_taps = layer.deformable_groups * taps;
+  const std::int64_t size = group_in * layer.kernel_h * layer.kernel_w;
+  std::vector<double> column(static_cast<std::size_t>(layer.in_channels / group_in * size));
   for (std::int64_t n = 0; n < out.n; ++n) {
-    for (std::int64_t o = 0; o < out.c; ++o) {
-      for (std::int64_t y = 0; y < out.h; ++y) {
-        for (std::int64_t x = 0; x < out.w; ++x) {
-          double sum = 0;
-          for (std::int64_t i = 0; i < group_in; ++i) {
-            const std::int64_t c = o / group_out * group_in + i;
-            const std::int64_t deformable_group = c / (layer.in_channels / layer.deformable_groups);
-            for (std::int64_t ky = 0; ky < layer.kernel_h; ++ky) {
-              for (std::int64_t kx = 0; kx < layer.kernel_w; ++kx) {
-                const std::int64_t at_y = y * layer.stride_h - layer.padding_h + ky * layer.dilation_h;
-                const std::int64_t at_x = x * layer.stride_w - layer.padding_w + kx * layer.dilation_w;
-                double value = 0;
-                if (offset_mask == nullptr) {
-                  value = in.padded(n, c, at_y, at_x);
-                } else {
-                  const std::int64_t tap = deformable_group * taps + ky * layer.kernel_w + kx;
-                  const double dy = offset_mask->at(n, 2 * tap, y, x);
-                  const double dx = offset_mask->at(n, 2 * tap + 1, y, x);
-                  const double logit = offset_mask->at(n, 2 * all_taps + tap, y, x);
-                  value = sample(in, n, c, static_cast<double>(at_y) + dy, static_cast<double>(at_x) + dx) /
-                          (1 + std::exp(-logit));
-                }
-                sum += weight(o, i, ky, kx) * value;
-              }
+    for (std::int64_t y = 0; y < out.h; ++y) {
+      for (std::int64_t x = 0; x < out.w; ++x) {
+        std::size_t k = 0;
+        for (std::int64_t c = 0; c < layer.in_channels; ++c) {
+          for (std::int64_t ky = 0; ky < layer.kernel_h; ++ky) {
+            for (std::int64_t kx = 0; kx < layer.kernel_w; ++kx) {
+              column[k++] = seen(layer, in, offset_mask, n, c, y, x, ky, kx);
             }
           }
-          out.at(n, o, y, x) = sum;
+        }
+        for (std::int64_t o = 0; o < out.c; ++o) {
+          const double* part = column.data() + o / group_out * size;
+          const double* weight = weights.data() + o * size;
+          out.at(n, o, y, x) = std::inner_product(part, part + size, weight, 0.0);
         }
       }
     }
@@ -94,9 +86,12 @@ HostTensor convolve(const Layer& layer, const HostTensor& in, const HostTensor* 
 HostTensor transpose_convolve(const Layer& layer, const HostTensor& in, const Rounding& rounding) {
   HostTensor out(in.n, layer.out_channels, (in.h - 1) * layer.stride_h - 2 * layer.padding_h + layer.kernel_h,
                  (in.w - 1) * layer.stride_w - 2 * layer.padding_w + layer.kernel_w);
-  const Weights weight{layer, rounding};
   const std::int64_t group_in = layer.in_channels / layer.groups;
   const std::int64_t group_out = layer.out_channels / layer.groups;
+  const auto weight = [&](std::int64_t c, std::int64_t o, std::int64_t ky, std::int64_t kx) {
+    const auto at = ((c * group_out + o) * layer.kernel_h + ky) * layer.kernel_w + kx;
+    return rounding(static_cast<double>(layer.weight.at(static_cast<std::size_t>(at))));
+  };
   for (std::int64_t n = 0; n < in.n; ++n) {
     for (std::int64_t c = 0; c < in.c; ++c) {
       for (std::int64_t y = 0; y < in.h; ++y) {
