@@ -418,7 +418,7 @@ TEST_F(OtherProcessors, ReorderWhereNhwcIsNotFast) {
   up.activation = Activation::kNone;
   maker.network.outputs["out"] = maker.add(up);
   nn::Executor executor(shared_queue(), maker.network, {});
-  expect_agreement(executor, maker.network, maker.picture(2, 12, 16));
+  expect_agreement(executor, maker.network, maker.picture(1, 32, 32));
   EXPECT_GE(reorders(executor.report()), 1U);
   EXPECT_TRUE(executor.output("out").is_channels_last());
 }
