@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <opencv2/imgproc.hpp>
 #include <optional>
 #include <utility>
@@ -41,10 +42,10 @@ constexpr std::array<Edge, 18> kSkeleton{{{0, 1},
                                           {13, 15},
                                           {12, 14},
                                           {14, 16}}};
-const cv::Scalar kLeft(255, 170, 40);
-const cv::Scalar kRight(40, 120, 255);
-const cv::Scalar kMiddle(80, 220, 120);
-const cv::Scalar kShadow(20, 20, 20);
+const cv::Scalar left_color(255, 170, 40);
+const cv::Scalar right_color(40, 120, 255);
+const cv::Scalar middle_color(80, 220, 120);
+const cv::Scalar shadow_color(20, 20, 20);
 
 /// Sizes that follow the picture's.
 struct Pen {
@@ -172,7 +173,7 @@ std::optional<cv::Rect> visible_box(const cv::Mat& picture, const std::array<flo
 void draw_box(cv::Mat& picture, const std::array<float, 4>& box, const cv::Scalar& color, const Pen& pen) {
   const auto rect = visible_box(picture, box, pen.line);
   if (!rect) return;
-  cv::rectangle(picture, *rect, kShadow, pen.line + 2);
+  cv::rectangle(picture, *rect, shadow_color, pen.line + 2);
   cv::rectangle(picture, *rect, color, pen.line);
 }
 
@@ -188,20 +189,20 @@ class LabelPlacer {
     const int bottom = box.y + box.height;
     const std::array<cv::Point, 6> places{
         {{x, above}, {right, above}, {x, bottom + line / 2}, {x, box.y}, {right, box.y}, {x, bottom - label.height}}};
-    std::optional<cv::Rect> best;
-    int least = 0;
+    cv::Rect best;
+    int least = std::numeric_limits<int>::max();
     for (const cv::Point& point : places) {
       const cv::Rect wanted(point, label);
       const cv::Rect moved(inside(wanted.tl(), label), label);
       int hidden = (std::abs(moved.x - wanted.x) + std::abs(moved.y - wanted.y)) * label.height;
       for (const cv::Rect& other : placed_) hidden += 4 * (moved & other).area();
-      if (!best || hidden < least) {
+      if (hidden < least) {
         best = moved;
         least = hidden;
       }
     }
-    placed_.push_back(*best);
-    return *best;
+    placed_.push_back(best);
+    return best;
   }
 
  private:
@@ -238,18 +239,18 @@ void draw_skeleton(cv::Mat& picture, const Detection& detection, const Pen& pen)
   const auto usable = [&](int index) {
     return static_cast<std::size_t>(index) < points.size() && finite(points[static_cast<std::size_t>(index)]);
   };
-  const auto side = [](int index) { return index == 0 ? kMiddle : index % 2 == 1 ? kLeft : kRight; };
+  const auto side = [](int index) { return index == 0 ? middle_color : index % 2 == 1 ? left_color : right_color; };
   for (const bool shadow : {true, false}) {
     for (const Edge& edge : kSkeleton) {
       if (!usable(edge.from) || !usable(edge.to)) continue;
       const bool across = edge.from != 0 && edge.from % 2 != edge.to % 2;
-      const cv::Scalar color = shadow ? kShadow : across ? kMiddle : side(edge.to);
+      const cv::Scalar color = shadow ? shadow_color : across ? middle_color : side(edge.to);
       draw_line(picture, at(edge.from), at(edge.to), color, pen.line + (shadow ? 2 : 0));
     }
   }
   for (int i = 0; i < static_cast<int>(points.size()); ++i) {
     if (!usable(i)) continue;
-    draw_dot(picture, at(i), 1.4 * pen.line + 1, kShadow);
+    draw_dot(picture, at(i), 1.4 * pen.line + 1, shadow_color);
     draw_dot(picture, at(i), 1.4 * pen.line, side(i));
   }
 }
@@ -311,7 +312,7 @@ void draw_box_3d(cv::Mat& picture, const Detection& detection, const DrawStyle& 
                                                                         {0, 5},  // a cross on the front face
                                                                         {1, 4}}};
   const cv::Scalar color = class_color(detection.category);
-  for (const auto& [from, to] : kEdges) edge(from, to, kShadow, pen.line + 2);
+  for (const auto& [from, to] : kEdges) edge(from, to, shadow_color, pen.line + 2);
   for (const auto& [from, to] : kEdges) edge(from, to, color, pen.line);
 }
 
@@ -390,14 +391,14 @@ void draw_sampling_points(cv::Mat& picture, const SamplingPoints& sampling, cons
     const float weight = i < sampling.weights.size() ? sampling.weights[i] : 1;
     if (!finite(sampling.points[i]) || !std::isfinite(weight)) continue;
     const double radius = pen.line * (0.7 + 1.3 * std::clamp(static_cast<double>(weight), 0.0, 1.0));
-    draw_dot(picture, wide(sampling.points[i]), radius + 1, kShadow);
+    draw_dot(picture, wide(sampling.points[i]), radius + 1, shadow_color);
     draw_dot(picture, wide(sampling.points[i]), radius, color);
   }
   if (!finite(sampling.center)) return;
   const double arm = 3.0 * pen.line;
   const auto center = wide(sampling.center);
   for (const bool shadow : {true, false}) {
-    const cv::Scalar ink = shadow ? kShadow : cv::Scalar::all(255);
+    const cv::Scalar ink = shadow ? shadow_color : cv::Scalar::all(255);
     const int width = pen.line + (shadow ? 2 : 0);
     draw_line(picture, {center[0] - arm, center[1]}, {center[0] + arm, center[1]}, ink, width);
     draw_line(picture, {center[0], center[1] - arm}, {center[0], center[1] + arm}, ink, width);

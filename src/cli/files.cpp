@@ -80,7 +80,7 @@ std::string write_error(const std::filesystem::path& path, int error_number) {
                      std::strerror(error_number), remedy);
 }
 
-TemporaryFile::TemporaryFile(std::filesystem::path final_name)
+TemporaryFile::TemporaryFile(const std::filesystem::path& final_name)
     : final_name_(resolved(final_name)), path_(temporary_name(final_name)) {}
 
 TemporaryFile::~TemporaryFile() {

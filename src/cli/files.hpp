@@ -20,7 +20,7 @@ namespace dcn::cli {
 /// Removes a file unless told to keep it under its final name.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(std::filesystem::path final_name);
+  explicit TemporaryFile(const std::filesystem::path& final_name);
   ~TemporaryFile();
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;

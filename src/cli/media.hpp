@@ -45,7 +45,7 @@ class VideoWriter {
 /// \throws Error kIo or kUnsupported.
 [[nodiscard]] std::unique_ptr<VideoWriter> create_video(const std::filesystem::path& file, double frames_per_second,
                                                         cv::Size size);
-/// Frames that a finished video really holds, counted without decoding; for checking what was written.
+/// Frames that a finished video says it holds; 0 when it cannot be opened, as after a full disk.
 [[nodiscard]] long long count_frames(const std::filesystem::path& file);
 
 /// What the libraries offer: one table of functions each.

@@ -85,8 +85,10 @@ SamplingPoints sampling_at(const nn::Layer& layer, const std::vector<float>& val
   result.center = in_picture(left + static_cast<double>((layer.kernel_w - 1) * layer.dilation_w) / 2,
                              top + static_cast<double>((layer.kernel_h - 1) * layer.dilation_h) / 2);
   for (std::int64_t tap = 0; tap < all_taps; ++tap) {
-    const double x = left + static_cast<double>(tap % taps % layer.kernel_w * layer.dilation_w);
-    const double y = top + static_cast<double>(tap % taps / layer.kernel_w * layer.dilation_h);
+    const std::int64_t column = tap % taps % layer.kernel_w;
+    const std::int64_t row = tap % taps / layer.kernel_w;
+    const double x = left + static_cast<double>(column * layer.dilation_w);
+    const double y = top + static_cast<double>(row * layer.dilation_h);
     result.regular.push_back(in_picture(x, y));
     // Two thirds of the channels are offsets, (row, column) per tap; the last third are the logits of the mask.
     result.points.push_back(

@@ -26,6 +26,13 @@ std::string output_extension(const Input& input) {
   return std::find(kWritten.begin(), kWritten.end(), extension) == kWritten.end() ? ".png" : extension;
 }
 
+bool disk_is_full(const std::filesystem::path& file) {
+  constexpr std::uintmax_t kRoom = std::uintmax_t{1} << 20;
+  std::error_code status;
+  const auto space = std::filesystem::space(file.parent_path(), status);
+  return !status && space.available < kRoom;
+}
+
 std::string_view suffix(View view) {
   return view == View::kHeatmap ? "_heatmap" : view == View::kOffsets ? "_offsets" : "";
 }
@@ -47,6 +54,7 @@ OutputNames::OutputNames(const std::filesystem::path& folder, const std::vector<
     const std::string extension = output_extension(input);
     for (int number = 1;; ++number) {
       std::vector<std::filesystem::path> names;
+      names.reserve(views.size());
       for (const View view : views) {
         names.push_back(folder / fmt::format("{}{}{}{}", stem, number == 1 ? "" : fmt::format("_{}", number),
                                              suffix(view), extension));
@@ -84,19 +92,15 @@ void VideoOutput::write(const cv::Mat& picture) {
   cv::Mat fitted = picture;
   if (picture.size() != size_) cv::resize(picture, fitted, size_, 0, 0, cv::INTER_AREA);
   writer_->write(fitted);
-  ++frames_;
+  // The encoder does not tell of a full disk: look now and then, so that hours are not lost.
+  if (++frames_ % 64 == 0 && disk_is_full(file_)) throw Error(ErrorCode::kIo, write_error(file_, ENOSPC));
 }
 
 void VideoOutput::commit() {
   writer_->close();
-  // The encoder does not tell when the disk was full.
   const long long held = count_frames(temporary_.path());
   if (held < frames_) {
-    std::error_code status;
-    const auto space = std::filesystem::space(file_.parent_path(), status);
-    if (!status && space.available < (std::uintmax_t{1} << 20)) {
-      throw Error(ErrorCode::kIo, write_error(file_, ENOSPC));
-    }
+    if (disk_is_full(file_)) throw Error(ErrorCode::kIo, write_error(file_, ENOSPC));
     throw Error(ErrorCode::kIo, fmt::format("{}: cannot be written: the video holds {} of {} frames: is there enough "
                                             "space, and no limit on file sizes (ulimit -f)?",
                                             file_.string(), held, frames_));

@@ -65,6 +65,7 @@ CocoIds::CocoIds(const std::vector<std::string>& labels, const centernet::coco::
   }
   if (missing.size() == labels.size()) {
     std::vector<std::string> names;
+    names.reserve(dataset.categories.size());
     for (const auto& category : dataset.categories) names.push_back(category.name);
     if (names.size() > 8) names.resize(8);
     throw Error(ErrorCode::kInvalidArgument,

@@ -60,6 +60,7 @@ std::string Table::text(const Terminal& terminal) const {
   };
 
   std::vector<std::string> titles;
+  titles.reserve(columns_.size());
   for (const Column& column : columns_) titles.push_back(column.title);
   const std::string head = add_row(titles);
   text += terminal.colors ? fmt::format("\x1b[1m{}\x1b[0m\n", head) : head + '\n';

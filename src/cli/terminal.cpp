@@ -6,22 +6,22 @@
 #include <algorithm>
 #include <clocale>
 #include <cstdlib>
-#include <cstring>
 #include <cwchar>
 #include <vector>
 
 namespace dcn::cli {
 namespace {
 
-bool set(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && *value != '\0';
+/// "" when the variable is not set.
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
 
 bool locale_is_utf8() {
-  for (const char* variable : {"LC_ALL", "LC_CTYPE", "LANG"}) {
-    if (!set(variable)) continue;
-    const std::string value = std::getenv(variable);
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const std::string value = variable(name);
+    if (value.empty()) continue;
     return value.find("UTF-8") != std::string::npos || value.find("utf8") != std::string::npos ||
            value.find("utf-8") != std::string::npos;
   }
@@ -57,9 +57,7 @@ std::size_t columns(std::string_view character) {
 Terminal terminal(int descriptor) {
   Terminal result;
   result.interactive = ::isatty(descriptor) == 1;
-  const char* kind = std::getenv("TERM");
-  const bool dumb = kind != nullptr && std::strcmp(kind, "dumb") == 0;
-  result.colors = result.interactive && !dumb && !set("NO_COLOR");
+  result.colors = result.interactive && variable("TERM") != "dumb" && variable("NO_COLOR").empty();
   result.utf8 = locale_is_utf8();
   result.width = 0;
   if (result.interactive) {

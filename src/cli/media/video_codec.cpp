@@ -1,6 +1,7 @@
 /// Loaded by src/cli/media.cpp when the first video is read or written.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/videoio.hpp>
@@ -71,9 +72,9 @@ std::unique_ptr<VideoWriter> create(const std::string& name, double frames_per_s
 long long count_frames(const std::string& name) {
   try {
     cv::VideoCapture capture(name, cv::CAP_FFMPEG);
-    long long count = 0;
-    while (capture.grab()) ++count;
-    return count;
+    cv::Mat first;
+    if (!capture.read(first)) return 0;
+    return std::llround(std::max(capture.get(cv::CAP_PROP_FRAME_COUNT), 0.0));
   } catch (const cv::Exception&) {
     return 0;
   }
