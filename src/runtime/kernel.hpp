@@ -28,7 +28,7 @@
 /// - All entries of a file are compiled together, once per set of macros. Put into one file what is used together.
 /// - Macros carry the prefix DCN_, since they reach the SYCL headers too.
 /// - Rows of prebuilt_kernels.def are compiled when the library is built; anything else costs a run of the compiler
-///   (1 to 2 s) the first time a machine needs it.
+///   (seconds) the first time a machine needs it.
 #pragma once
 
 #include <memory>

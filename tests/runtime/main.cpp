@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -69,20 +70,26 @@ int scale(const Arguments& arguments) {
   return say(std::string(to_string(kernel.origin)));
 }
 
-/// hammer FOLDER SEED: stores and loads the same few entries again and again; whatever is loaded must be whole.
+/// hammer FOLDER SEED: stores and loads the same few entries again and again; what was stored once is always there, and
+/// whole.
 int hammer(const Arguments& arguments) {
   const runtime::DiskCache cache(arguments.at(1));
   unsigned state = static_cast<unsigned>(std::stoul(arguments.at(2)));
+  std::array<bool, 4> stored{};
   for (int i = 0; i < 400; ++i) {
     state = state * 1664525U + 1013904223U;
-    const std::string key = "key " + std::to_string((state >> 16U) % 4);
+    const std::size_t which = (state >> 16U) % stored.size();
+    const std::string key = "key " + std::to_string(which);
     if ((state >> 24U) % 2 == 0) {
       // Everyone writes its own length and letter: a mixture would be neither.
       cache.store(key, std::vector<char>(1000 + state % 20000, static_cast<char>('a' + state % 26)));
+      stored[which] = true;
     } else if (const auto content = cache.load(key)) {
       for (const char c : *content) {
         if (c != content->front()) return say("a torn entry was loaded") + 1;
       }
+    } else if (stored[which]) {
+      return say("an entry that was stored is not there") + 1;
     }
   }
   return 0;
