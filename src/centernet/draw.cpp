@@ -177,10 +177,10 @@ void draw_box(cv::Mat& picture, const std::array<float, 4>& box, const cv::Scala
   cv::rectangle(picture, *rect, color, pen.line);
 }
 
-/// Puts labels where they hide no other label, if there is such a place.
+/// Puts labels where they hide no other label, if there is such a place, and little of other objects.
 class LabelPlacer {
  public:
-  explicit LabelPlacer(cv::Size picture) : picture_(picture) {}
+  LabelPlacer(cv::Size picture, std::vector<cv::Rect> boxes) : picture_(picture), boxes_(std::move(boxes)) {}
 
   cv::Rect place(const cv::Rect& box, cv::Size label, int line) {
     const int x = box.x - line / 2;
@@ -195,7 +195,8 @@ class LabelPlacer {
       const cv::Rect wanted(point, label);
       const cv::Rect moved(inside(wanted.tl(), label), label);
       int hidden = (std::abs(moved.x - wanted.x) + std::abs(moved.y - wanted.y)) * label.height;
-      for (const cv::Rect& other : placed_) hidden += 4 * (moved & other).area();
+      for (const cv::Rect& other : placed_) hidden += 8 * (moved & other).area();
+      for (const cv::Rect& other : boxes_) hidden += other == box ? 0 : (moved & other).area();
       if (hidden < least) {
         best = moved;
         least = hidden;
@@ -212,7 +213,7 @@ class LabelPlacer {
   }
 
   cv::Size picture_;
-  std::vector<cv::Rect> placed_;
+  std::vector<cv::Rect> boxes_, placed_;
 };
 
 void draw_label(cv::Mat& picture, const Detection& detection, const DrawStyle& style, const Pen& pen,
@@ -222,8 +223,12 @@ void draw_label(cv::Mat& picture, const Detection& detection, const DrawStyle& s
   const auto index = static_cast<std::size_t>(detection.category);
   const std::string name =
       detection.category >= 0 && index < style.labels.size() ? style.labels[index] : fmt::to_string(detection.category);
-  const Text text(fmt::format("{} {:.2f}", drawable(name), detection.score), pen.letters);
-  const int pad = std::max(2, static_cast<int>(std::lround(pen.letters * 0.3)));
+  const std::string words = fmt::format("{} {:.2f}", drawable(name), detection.score);
+  // Small objects get smaller labels: in a crowd they would hide the objects.
+  const double room = 2.0 * box->width / std::max(1, Text(words, pen.letters).size().width);
+  const double letters = std::max(pen.letters * std::clamp(room, 0.7, 1.0), std::min(pen.letters, 7.0));
+  const Text text(words, letters);
+  const int pad = std::max(2, static_cast<int>(std::lround(letters * 0.3)));
   const cv::Rect panel = placer.place(*box, text.size() + cv::Size(2 * pad, 2 * pad), pen.line);
   const cv::Scalar color = class_color(detection.category);
   cv::rectangle(picture, panel, color, cv::FILLED);
@@ -349,7 +354,12 @@ void draw_detections(cv::Mat& picture, std::span<const Detection> detections, co
     }
     if (!detection->keypoints.empty()) draw_skeleton(picture, *detection, pen);
   }
-  LabelPlacer placer(picture.size());
+  std::vector<cv::Rect> boxes;
+  boxes.reserve(shown.size());
+  for (const Detection* detection : shown) {
+    if (const auto box = visible_box(picture, detection->box, pen.line)) boxes.push_back(*box);
+  }
+  LabelPlacer placer(picture.size(), std::move(boxes));
   for (auto detection = shown.rbegin(); detection != shown.rend(); ++detection) {
     draw_label(picture, **detection, style, pen, placer);
   }

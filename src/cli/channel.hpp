@@ -32,13 +32,11 @@ class Channel {
   std::optional<T> pop() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return closed_ || !items_.empty(); });
-    return take();
-  }
-
-  /// Nothing when the channel is empty at this moment.
-  std::optional<T> try_pop() {
-    const std::lock_guard lock(mutex_);
-    return take();
+    if (items_.empty()) return std::nullopt;
+    std::optional<T> item(std::move(items_.front()));
+    items_.pop_front();
+    changed_.notify_all();
+    return item;
   }
 
   void close() {
@@ -55,14 +53,6 @@ class Channel {
   }
 
  private:
-  std::optional<T> take() {
-    if (items_.empty()) return std::nullopt;
-    std::optional<T> item(std::move(items_.front()));
-    items_.pop_front();
-    changed_.notify_all();
-    return item;
-  }
-
   std::size_t capacity_;
   std::deque<T> items_;
   bool closed_ = false;

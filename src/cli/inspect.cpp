@@ -99,7 +99,7 @@ std::string info_text(const std::string& file, const centernet::ModelInfo& info,
   for (const auto& [name, channels] : info.heads) heads.push_back(fmt::format("{} {}", name, channels));
   std::string text;
   const auto line = [&](const char* name, const std::string& value) {
-    text += fmt::format("{:<12}{}\n", name, printable(value));
+    text += fmt::format("{:<13}{}\n", name, printable(value));
   };
   line("model", file);
   line("network", fmt::format("{}, {}", info.arch, centernet::to_string(info.task)));

@@ -151,8 +151,12 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A limit on file sizes shall be an error that names the file, not the end of the program.
-  std::signal(SIGXFSZ, SIG_IGN);
+  // A limit on file sizes shall be an error that names the file, not the end of the program. Blocked in all threads to
+  // come, not ignored: the compiler inside the SYCL runtime installs a handler of its own, which would print.
+  sigset_t limit;
+  ::sigemptyset(&limit);
+  ::sigaddset(&limit, SIGXFSZ);
+  ::pthread_sigmask(SIG_BLOCK, &limit, nullptr);
   try {
     dcn::cli::start_logging();
     dcn::cli::catch_interrupts();

@@ -97,83 +97,59 @@ class Reader {
   bool open_ = true;
 };
 
-/// Pictures that share a run of the network, with everything that came between them, in order.
-struct Batch {
-  std::vector<Work> works;
-  std::vector<std::size_t> readable;
-  std::optional<centernet::Pending> pending;
-  Clock::time_point submitted;
-};
-
-/// Feeds the detector. One batch computes while the next is fetched.
+/// Feeds the detector.
 class Runner {
  public:
   Runner(centernet::Detector& detector, const PipelineOptions& options, Channel<Work>& in, Channel<Work>& out)
       : detector_(detector), options_(options), in_(in), out_(out) {}
 
   void run() {
-    std::optional<Batch> ahead;
-    while (true) {
-      std::optional<Batch> batch = fetch(ahead.has_value());
-      if (batch) submit(*batch);
-      if (ahead && !finish(*ahead)) return;
-      const bool over = !batch && !ahead;
-      ahead = std::move(batch);
-      if (over) return;
+    for (std::vector<Work> works = fetch(); !works.empty(); works = fetch()) {
+      detect(works);
+      for (Work& work : works) {
+        if (!out_.push(std::move(work))) return;  // nobody takes results any more
+      }
     }
   }
 
  private:
-  /// Waits for pictures, unless something is computing whose result is wanted sooner.
-  std::optional<Batch> fetch(bool computing) {
-    std::optional<Work> work = computing ? in_.try_pop() : in_.pop();
-    if (!work) return std::nullopt;
-    Batch batch;
-    while (work) {
-      if (!work->end_of_video && work->error.empty()) batch.readable.push_back(batch.works.size());
-      batch.works.push_back(std::move(*work));
-      if (batch.readable.size() >= static_cast<std::size_t>(options_.batch)) break;
-      if (options_.batch == 1 || batch.readable.empty()) break;  // news must not wait for pictures
-      work = in_.pop();
+  static bool readable(const Work& work) { return !work.end_of_video && work.error.empty(); }
+
+  /// A batch of pictures, and the news that came between them; less at the end.
+  std::vector<Work> fetch() {
+    std::vector<Work> works;
+    for (int pictures = 0; pictures < options_.batch;) {
+      std::optional<Work> work = in_.pop();
+      if (!work) break;
+      pictures += readable(*work) ? 1 : 0;
+      works.push_back(std::move(*work));
+      if (pictures == 0) break;  // news need not wait for a picture
     }
-    return batch;
+    return works;
   }
 
-  void submit(Batch& batch) {
-    batch.submitted = Clock::now();
-    if (batch.readable.empty()) return;
+  void detect(std::vector<Work>& works) {
     std::vector<centernet::PreparedInput> inputs;
-    for (const std::size_t index : batch.readable) inputs.push_back(std::move(batch.works[index].prepared));
-    batch.pending.emplace(detector_.submit(inputs));
-  }
-
-  /// False when nobody takes the results any more.
-  bool finish(Batch& batch) {
-    if (batch.pending) {
-      auto outputs = detector_.collect(std::move(*batch.pending));
-      const auto now = Clock::now();
-      const auto busy = now - std::max(batch.submitted, finished_);
-      finished_ = now;
-      for (std::size_t i = 0; i < batch.readable.size(); ++i) {
-        Work& work = batch.works[batch.readable[i]];
-        work.detections = std::move(outputs.at(i).detections);
-        work.milliseconds =
-            std::chrono::duration<double, std::milli>(busy).count() / static_cast<double>(batch.readable.size());
-        if (options_.on_device) options_.on_device(work);
-      }
-      if (options_.on_device) finished_ = Clock::now();
+    for (Work& work : works) {
+      if (readable(work)) inputs.push_back(std::move(work.prepared));
     }
-    for (Work& work : batch.works) {
-      if (!out_.push(std::move(work))) return false;
+    if (inputs.empty()) return;
+    const auto start = Clock::now();
+    auto outputs = detector_.run(inputs);
+    const auto busy = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    auto output = outputs.begin();
+    for (Work& work : works) {
+      if (!readable(work)) continue;
+      work.detections = std::move((output++)->detections);
+      work.milliseconds = busy / static_cast<double>(inputs.size());
+      if (options_.on_device) options_.on_device(work);
     }
-    return true;
   }
 
   centernet::Detector& detector_;
   const PipelineOptions& options_;
   Channel<Work>& in_;
   Channel<Work>& out_;
-  Clock::time_point finished_{};
 };
 
 }  // namespace

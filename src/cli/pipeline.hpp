@@ -30,7 +30,7 @@ struct Work {
 
   // Filled on the way
   std::vector<centernet::Detection> detections;
-  double milliseconds = 0;  ///< its share of the device's time
+  double milliseconds = 0;  ///< its share of the batch's time in the detector
   cv::Mat heat;
   std::vector<centernet::SamplingPoints> sampling;
 };

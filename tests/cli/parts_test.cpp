@@ -263,7 +263,7 @@ TEST(Channel, CancelWakesWhoWaits) {
   empty.cancel();
   producer.join();
   consumer.join();
-  EXPECT_EQ(full.try_pop(), std::nullopt);
+  EXPECT_EQ(full.pop(), std::nullopt);
 }
 
 TEST(Offsets, PointsOfOnePosition) {
