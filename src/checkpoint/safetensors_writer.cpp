@@ -21,6 +21,7 @@ constexpr std::size_t kHeaderAlignment = 8;
 /// Wide elements first, so that every tensor is aligned to its elements; then by name.
 std::vector<const NamedTensor*> in_file_order(const Checkpoint& checkpoint) {
   std::vector<const NamedTensor*> order;
+  order.reserve(checkpoint.tensors.size());
   for (const NamedTensor& item : checkpoint.tensors) order.push_back(&item);
   std::sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
     const std::size_t width_a = size_of(a->second.type);
