@@ -1,28 +1,34 @@
 /// \file deform_conv2d.cpp
 /// Deformable convolution against its limit: oneDNN's plain NHWC convolution of the same shape, type and fused ReLU, on
-/// the same queue. Both run in turn, so that whatever else the machine does hits both; medians are compared.
+/// the same queue. Both run in turn, so that whatever else the machine does hits both; medians are compared. "cpu" is
+/// the ratio of the processor time that they took: what is left to compare on a machine that is busy with other things.
+/// "sample" is the same layer with 16 output channels: nearly nothing but sampling.
 ///
 ///     bench_deform_conv2d                               the seven layer shapes of DLA-34 at 512x512, as a table
 ///     bench_deform_conv2d --markdown                    the same for docs/performance.md
-///     bench_deform_conv2d --cases=FILE                  the cases of tests/cases instead
+///     bench_deform_conv2d --cases=FILE                  the cases of a file like tests/cases/deform_conv2d_dla34.txt
+///     bench_deform_conv2d --case='c=64 o=64 in=32x32'   one case
 ///     bench_deform_conv2d --variant=NAME --samples=40   one variant, more samples
 ///     bench_deform_conv2d --benchmark_out=F.json --benchmark_filter=f32    Google Benchmark's own options
-#include "dcn/deform_conv2d.hpp"
-
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 #include <dnnl.hpp>
 #include <dnnl_sycl.hpp>
+#include <memory>
 #include <random>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "../tests/cases/deform_conv2d_case.hpp"
+#include "dcn/deform_conv2d.hpp"
 #include "dcn/device.hpp"
 
 namespace {
@@ -30,22 +36,22 @@ namespace {
 using dcn::DataType;
 using dcn::MemoryFormat;
 using dcn::TensorView;
+using dcn::test::DeformConv2dCase;
+using dcn::test::Layout;
 
 struct Options {
   bool markdown = false;
   int samples = 25;
-  int batch = 1;
+  int batch = 0;  ///< 0: the case's own
   std::string variant;
   std::string device = "auto";
 };
 
-struct Shape {
-  int in_channels, out_channels, size;
-};
-
-/// Cin -> Cout @ H = W of DLA-34's deformable layers.
-constexpr Shape kShapes[] = {{64, 64, 128},  {128, 64, 64},  {128, 128, 64}, {256, 64, 32},
-                             {256, 128, 32}, {256, 256, 32}, {512, 256, 16}};
+/// tests/cases/deform_conv2d_dla34.txt, for a program without its repository.
+constexpr const char* kDla34[] = {"c=64 o=64 in=128x128 mask=logit relu=1", "c=128 o=64 in=64x64 mask=logit relu=1",
+                                  "c=128 o=128 in=64x64 mask=logit relu=1", "c=256 o=64 in=32x32 mask=logit relu=1",
+                                  "c=256 o=128 in=32x32 mask=logit relu=1", "c=256 o=256 in=32x32 mask=logit relu=1",
+                                  "c=512 o=256 in=16x16 mask=logit relu=1"};
 
 struct Samples {
   std::vector<double> milliseconds;
@@ -80,130 +86,190 @@ dcn::DeviceBuffer random_tensor(const dcn::Queue& queue, DataType type, std::siz
   return buffer;
 }
 
-/// One layer shape: our operator and oneDNN's convolution, ready to run.
-class Layer {
- public:
-  Layer(const dcn::Queue& queue, const Shape& shape, DataType type, const Options& options)
-      : queue_(queue),
-        pixels_(static_cast<std::size_t>(options.batch) * static_cast<std::size_t>(shape.size * shape.size)),
-        input_(random_tensor(queue, type, pixels_ * static_cast<std::size_t>(shape.in_channels), 1.0F, 1)),
-        offset_mask_(random_tensor(queue, type, pixels_ * 27, 1.0F, 2)),
-        weight_(random_tensor(queue, type, static_cast<std::size_t>(shape.out_channels * shape.in_channels) * 9,
-                              1.0F / std::sqrt(9.0F * static_cast<float>(shape.in_channels)), 3)),
-        bias_(random_tensor(queue, type, static_cast<std::size_t>(shape.out_channels), 1.0F, 4)),
-        output_(queue, pixels_ * static_cast<std::size_t>(shape.out_channels) * size_of(type)) {
-    const std::int64_t n = options.batch;
-    const std::int64_t c = shape.in_channels;
-    const std::int64_t o = shape.out_channels;
-    const std::int64_t s = shape.size;
-    const TensorView offset_mask = TensorView::activation(offset_mask_.data(), type, MemoryFormat::kNhwc, n, 27, s, s);
-    desc_.tensors = {.input = TensorView::activation(input_.data(), type, MemoryFormat::kNhwc, n, c, s, s),
-                     .offset = offset_mask.channels(0, 18),
-                     .mask = offset_mask.channels(18, 9),
-                     .weight = TensorView::contiguous(weight_.data(), type, {o, c, 3, 3}),
-                     .bias = TensorView::contiguous(bias_.data(), type, {o}),
-                     .output = TensorView::activation(output_.data(), type, MemoryFormat::kNhwc, n, o, s, s)};
-    desc_.mask_is_logit = true;
-    desc_.activation = dcn::Activation::kRelu;
-    desc_.force_variant = options.variant;
-    plan_ = std::make_unique<dcn::DeformConv2dPlan>(queue_, desc_);
-    plan_->set_weights(desc_.tensors.weight, desc_.tensors.bias);
-    make_convolution(n, c, o, s, type);
-    run_deform();
-    run_convolution();
+/// Memory and view of an activation in the layout of a case.
+struct Activation {
+  Activation(const dcn::Queue& queue, DataType type, Layout layout, std::array<std::int64_t, 4> sizes, float deviation,
+             int seed) {
+    const auto [n, c, h, w] = sizes;
+    const std::int64_t pitch = layout == Layout::kNhwcSlice ? c + 5 : c;
+    memory = random_tensor(queue, type, static_cast<std::size_t>(n * pitch * h * w), deviation, seed);
+    const MemoryFormat format = layout == Layout::kNchw ? MemoryFormat::kNchw : MemoryFormat::kNhwc;
+    view = TensorView::activation(memory.data(), type, format, n, pitch, h, w).channels(0, c);
   }
 
-  void run_deform() {
+  dcn::DeviceBuffer memory;
+  TensorView view;
+};
+
+/// Our operator on one case, ready to run.
+class DeformLayer {
+ public:
+  DeformLayer(const dcn::Queue& queue, const DeformConv2dCase& c, DataType type, const std::string& variant)
+      : queue_(queue),
+        input_(queue, type, c.layout, {c.batch, c.in_channels, c.height, c.width}, 1.0F, 1),
+        offset_mask_(queue, type, c.offset_layout,
+                     {c.batch, 3 * c.deformable_groups * c.kernel_h * c.kernel_w, c.params().output_h(c.height),
+                      c.params().output_w(c.width)},
+                     1.0F, 2),
+        output_(queue, type, c.output_layout,
+                {c.batch, c.out_channels, c.params().output_h(c.height), c.params().output_w(c.width)}, 0.0F, 3),
+        weight_(random_tensor(
+            queue, type, static_cast<std::size_t>(c.out_channels * c.in_channels / c.groups * c.kernel_h * c.kernel_w),
+            0.05F, 4)),
+        bias_(random_tensor(queue, type, static_cast<std::size_t>(c.out_channels), 1.0F, 5)) {
+    const std::int64_t taps = c.deformable_groups * c.kernel_h * c.kernel_w;
+    desc_.params = c.params();
+    desc_.tensors = {.input = input_.view,
+                     .offset = offset_mask_.view.channels(0, 2 * taps),
+                     .weight = TensorView::contiguous(
+                         weight_.data(), type, {c.out_channels, c.in_channels / c.groups, c.kernel_h, c.kernel_w}),
+                     .output = output_.view};
+    if (c.mask) desc_.tensors.mask = offset_mask_.view.channels(2 * taps, taps);
+    if (c.bias) desc_.tensors.bias = TensorView::contiguous(bias_.data(), type, {c.out_channels});
+    desc_.mask_is_logit = c.logit;
+    desc_.activation = c.relu ? dcn::Activation::kRelu : dcn::Activation::kNone;
+    desc_.force_variant = variant;
+    plan_ = std::make_unique<dcn::DeformConv2dPlan>(queue_, desc_);
+    plan_->set_weights(desc_.tensors.weight, desc_.tensors.bias);
+    run();
+  }
+
+  void run() {
     plan_->run(desc_.tensors);
     queue_.wait();
   }
-  void run_convolution() {
+  [[nodiscard]] const dcn::DeformConv2dPlan& plan() const { return *plan_; }
+
+ private:
+  dcn::Queue queue_;
+  Activation input_, offset_mask_, output_;
+  dcn::DeviceBuffer weight_, bias_;
+  dcn::DeformConv2dDesc desc_;
+  std::unique_ptr<dcn::DeformConv2dPlan> plan_;
+};
+
+/// oneDNN's plain convolution of the same case in NHWC, ready to run.
+class PlainLayer {
+ public:
+  PlainLayer(const dcn::Queue& queue, const DeformConv2dCase& c, DataType type)
+      : queue_(queue),
+        engine_(dnnl::sycl_interop::make_engine(queue.native().get_device(), queue.native().get_context())),
+        stream_(dnnl::sycl_interop::make_stream(engine_, queue_.native())) {
+    using dnnl::memory;
+    const auto data = type == DataType::kF32   ? memory::data_type::f32
+                      : type == DataType::kF16 ? memory::data_type::f16
+                                               : memory::data_type::bf16;
+    const std::int64_t oh = c.params().output_h(c.height);
+    const std::int64_t ow = c.params().output_w(c.width);
+    const bool grouped = c.groups > 1;
+    const memory::dims plain{c.out_channels, c.in_channels, c.kernel_h, c.kernel_w};
+    const memory::dims by_group{c.groups, c.out_channels / c.groups, c.in_channels / c.groups, c.kernel_h, c.kernel_w};
+    const memory::desc source({c.batch, c.in_channels, c.height, c.width}, data, memory::format_tag::nhwc);
+    const memory::desc weight(grouped ? by_group : plain, data, memory::format_tag::any);
+    const memory::desc bias({c.out_channels}, data, memory::format_tag::a);
+    const memory::desc destination({c.batch, c.out_channels, oh, ow}, data, memory::format_tag::nhwc);
+    dnnl::primitive_attr attributes;
+    if (c.relu) {
+      dnnl::post_ops relu;
+      relu.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+      attributes.set_post_ops(relu);
+    }
+    const auto far_padding = [](std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
+                                std::int64_t padding, std::int64_t dilation) {
+      return (out - 1) * stride + dilation * (kernel - 1) + 1 - in - padding;
+    };
+    const dnnl::convolution_forward::primitive_desc primitive(
+        engine_, dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weight, bias,
+        destination, {c.stride_h, c.stride_w}, {c.dilation_h - 1, c.dilation_w - 1}, {c.padding_h, c.padding_w},
+        {far_padding(c.height, oh, c.kernel_h, c.stride_h, c.padding_h, c.dilation_h),
+         far_padding(c.width, ow, c.kernel_w, c.stride_w, c.padding_w, c.dilation_w)},
+        attributes);
+    convolution_ = dnnl::convolution_forward(primitive);
+    const auto make = [&](const memory::desc& desc, float deviation, int seed) {
+      buffers_.push_back(random_tensor(queue, type, desc.get_size() / size_of(type), deviation, seed));
+      return dnnl::sycl_interop::make_memory(desc, engine_, dnnl::sycl_interop::memory_kind::usm,
+                                             buffers_.back().data());
+    };
+    arguments_ = {{DNNL_ARG_SRC, make(source, 1.0F, 1)},
+                  {DNNL_ARG_WEIGHTS, make(primitive.weights_desc(), 0.05F, 4)},
+                  {DNNL_ARG_BIAS, make(bias, 1.0F, 5)},
+                  {DNNL_ARG_DST, make(destination, 0.0F, 3)}};
+    run();
+  }
+
+  void run() {
     convolution_.execute(stream_, arguments_);
     queue_.wait();
   }
 
-  [[nodiscard]] std::string describe() const { return plan_->describe(); }
-  [[nodiscard]] const std::string& convolution_name() const { return convolution_name_; }
-  [[nodiscard]] double flops() const {
-    const auto& weight = desc_.tensors.weight;
-    return 2.0 * static_cast<double>(pixels_) * static_cast<double>(weight.elements());
-  }
-
  private:
-  void make_convolution(std::int64_t n, std::int64_t c, std::int64_t o, std::int64_t s, DataType type) {
-    using dnnl::memory;
-    const auto data = type == DataType::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
-    engine_ = dnnl::sycl_interop::make_engine(queue_.native().get_device(), queue_.native().get_context());
-    stream_ = dnnl::sycl_interop::make_stream(engine_, queue_.native());
-    const memory::desc source({n, c, s, s}, data, memory::format_tag::nhwc);
-    const memory::desc weight({o, c, 3, 3}, data, memory::format_tag::any);
-    const memory::desc bias({o}, data, memory::format_tag::a);
-    const memory::desc destination({n, o, s, s}, data, memory::format_tag::nhwc);
-    dnnl::primitive_attr attributes;
-    dnnl::post_ops relu;
-    relu.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
-    attributes.set_post_ops(relu);
-    const dnnl::convolution_forward::primitive_desc primitive(engine_, dnnl::prop_kind::forward_inference,
-                                                              dnnl::algorithm::convolution_direct, source, weight, bias,
-                                                              destination, {1, 1}, {1, 1}, {1, 1}, attributes);
-    convolution_ = dnnl::convolution_forward(primitive);
-    convolution_name_ = primitive.impl_info_str();
-    const auto usm = [&](const memory::desc& desc, const dcn::DeviceBuffer& buffer) {
-      return dnnl::sycl_interop::make_memory(desc, engine_, dnnl::sycl_interop::memory_kind::usm, buffer.data());
-    };
-    memory plain = usm(memory::desc({o, c, 3, 3}, data, memory::format_tag::oihw), weight_);
-    memory packed(primitive.weights_desc(), engine_);
-    dnnl::reorder(plain, packed).execute(stream_, plain, packed);
-    stream_.wait();
-    arguments_ = {{DNNL_ARG_SRC, usm(source, input_)},
-                  {DNNL_ARG_WEIGHTS, packed},
-                  {DNNL_ARG_BIAS, usm(bias, bias_)},
-                  {DNNL_ARG_DST, usm(destination, output_)}};
-  }
-
   dcn::Queue queue_;
-  std::size_t pixels_;
-  dcn::DeviceBuffer input_, offset_mask_, weight_, bias_, output_;
-  dcn::DeformConv2dDesc desc_;
-  std::unique_ptr<dcn::DeformConv2dPlan> plan_;
   dnnl::engine engine_;
   dnnl::stream stream_;
   dnnl::convolution_forward convolution_;
-  std::string convolution_name_;
+  std::vector<dcn::DeviceBuffer> buffers_;
   std::unordered_map<int, dnnl::memory> arguments_;
 };
+
+/// Processor time of all threads of this process so far, in milliseconds.
+double cpu_milliseconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto of = [](const timeval& time) {
+    return 1e3 * static_cast<double>(time.tv_sec) + 1e-3 * static_cast<double>(time.tv_usec);
+  };
+  return of(usage.ru_utime) + of(usage.ru_stime);
+}
 
 double milliseconds(std::chrono::steady_clock::duration time) {
   return std::chrono::duration<double, std::milli>(time).count();
 }
 
-void run(benchmark::State& state, const dcn::Queue& queue, const Shape& shape, DataType type, const Options& options) {
-  Layer layer(queue, shape, type, options);
-  Samples deform;
-  Samples convolution;
-  using Clock = std::chrono::steady_clock;
+/// Wall and processor time of calls.
+struct Timing {
+  Samples wall, cpu;
+
+  template <typename Call>
+  void measure(Call&& call) {
+    const double cpu_start = cpu_milliseconds();
+    const auto start = std::chrono::steady_clock::now();
+    call();
+    wall.milliseconds.push_back(milliseconds(std::chrono::steady_clock::now() - start));
+    cpu.milliseconds.push_back(cpu_milliseconds() - cpu_start);
+  }
+};
+
+void run(benchmark::State& state, const dcn::Queue& queue, const DeformConv2dCase& c, DataType type,
+         const Options& options) {
+  DeformLayer layer(queue, c, type, options.variant);
+  PlainLayer plain(queue, c, type);
+  DeformConv2dCase few = c;
+  few.out_channels = 16 * c.groups;
+  DeformLayer sampling(queue, few, type, options.variant);
+  Timing deform_time;
+  Timing plain_time;
+  Timing sampling_time;
   for ([[maybe_unused]] auto _ : state) {
-    // The other one runs untimed in between, so that each finds the caches as a network would leave them: warm with
-    // something else.
-    const auto start = Clock::now();
-    layer.run_convolution();
-    const auto middle = Clock::now();
-    layer.run_deform();
-    const auto end = Clock::now();
-    convolution.milliseconds.push_back(milliseconds(middle - start));
-    deform.milliseconds.push_back(milliseconds(end - middle));
-    state.SetIterationTime(deform.milliseconds.back() * 1e-3);
+    plain_time.measure([&] { plain.run(); });
+    deform_time.measure([&] { layer.run(); });
+    sampling_time.measure([&] { sampling.run(); });
+    state.SetIterationTime(deform_time.wall.milliseconds.back() * 1e-3);
   }
-  for (const auto& [name, samples] : {std::pair{"deform", &deform}, std::pair{"conv", &convolution}}) {
-    state.counters[fmt::format("{}_ms", name)] = samples->quantile(0.5);
-    state.counters[fmt::format("{}_p10", name)] = samples->quantile(0.1);
-    state.counters[fmt::format("{}_p90", name)] = samples->quantile(0.9);
-    state.counters[fmt::format("{}_min", name)] = samples->quantile(0.0);
+  for (const auto& [name, timing] : {std::pair{"deform", &deform_time}, {"plain", &plain_time}}) {
+    state.counters[fmt::format("{}_ms", name)] = timing->wall.quantile(0.5);
+    state.counters[fmt::format("{}_p10", name)] = timing->wall.quantile(0.1);
+    state.counters[fmt::format("{}_p90", name)] = timing->wall.quantile(0.9);
+    state.counters[fmt::format("{}_min", name)] = timing->wall.quantile(0.0);
   }
-  state.counters["ratio"] = deform.quantile(0.5) / convolution.quantile(0.5);
-  state.counters["ratio_min"] = deform.quantile(0.0) / convolution.quantile(0.0);
-  state.counters["gflops"] = layer.flops() / deform.quantile(0.5) * 1e-6;
-  state.SetLabel(layer.describe());
+  const double flops = 2.0 *
+                       static_cast<double>(c.batch * c.params().output_h(c.height) * c.params().output_w(c.width)) *
+                       static_cast<double>(c.out_channels * c.in_channels / c.groups * c.kernel_h * c.kernel_w);
+  state.counters["ratio"] = deform_time.wall.quantile(0.5) / plain_time.wall.quantile(0.5);
+  state.counters["ratio_min"] = deform_time.wall.quantile(0.0) / plain_time.wall.quantile(0.0);
+  state.counters["ratio_cpu"] = deform_time.cpu.quantile(0.25) / plain_time.cpu.quantile(0.25);
+  state.counters["sample_ms"] = sampling_time.wall.quantile(0.5);
+  state.counters["gflops"] = flops / deform_time.wall.quantile(0.5) * 1e-6;
+  state.SetLabel(layer.plan().describe());
 }
 
 /// Prints the table that the file comment promises.
@@ -213,11 +279,13 @@ class TableReporter : public benchmark::BenchmarkReporter {
 
   bool ReportContext(const Context& /*context*/) override {
     if (markdown_) {
-      fmt::print("| layer | deform ms (p10-p90) | plain ms (p10-p90) | ratio | fastest | GFLOP/s | schedule |\n");
-      fmt::print("| --- | --- | --- | --- | --- | --- | --- |\n");
+      fmt::print(
+          "| layer | deform ms (p10-p90) | plain ms (p10-p90) | ratio | fastest | cpu | sample ms | GFLOP/s | schedule "
+          "|\n");
+      fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
     } else {
-      fmt::print("{:<22}{:>9} {:>15}{:>9} {:>15}{:>7}{:>9}{:>9}  {}\n", "layer", "deform ms", "p10-p90", "plain ms",
-                 "p10-p90", "ratio", "fastest", "GFLOP/s", "schedule");
+      fmt::print("{:<24}{:>9} {:>15}{:>9} {:>15}{:>7}{:>9}{:>7}{:>9}{:>9}  {}\n", "layer", "deform ms", "p10-p90",
+                 "plain ms", "p10-p90", "ratio", "fastest", "cpu", "sample", "GFLOP/s", "schedule");
     }
     return true;
   }
@@ -231,68 +299,95 @@ class TableReporter : public benchmark::BenchmarkReporter {
       const auto value = [&](const char* name) { return run.counters.at(name).value; };
       const std::string layer = run.run_name.function_name;
       const auto row = [&](auto format) {
-        fmt::print(format, layer, value("deform_ms"), value("deform_p10"), value("deform_p90"), value("conv_ms"),
-                   value("conv_p10"), value("conv_p90"), value("ratio"), value("ratio_min"), value("gflops"),
-                   run.report_label);
+        fmt::print(format, layer, value("deform_ms"), value("deform_p10"), value("deform_p90"), value("plain_ms"),
+                   value("plain_p10"), value("plain_p90"), value("ratio"), value("ratio_min"), value("ratio_cpu"),
+                   value("sample_ms"), value("gflops"), run.report_label);
       };
       if (markdown_) {
-        row(FMT_STRING("| {} | {:.2f} ({:.2f}-{:.2f}) | {:.2f} ({:.2f}-{:.2f}) | {:.2f} | {:.2f} | {:.0f} | {} |\n"));
+        row(
+            FMT_STRING("| {} | {:.2f} ({:.2f}-{:.2f}) | {:.2f} ({:.2f}-{:.2f}) | {:.2f} | {:.2f} | {:.2f} | {:.2f} | "
+                       "{:.0f} | {} |\n"));
       } else {
-        row(FMT_STRING("{:<22}{:>9.2f} {:>7.2f}-{:<7.2f}{:>9.2f} {:>7.2f}-{:<7.2f}{:>7.2f}{:>9.2f}{:>9.0f}  {}\n"));
+        row(
+            FMT_STRING("{:<24}{:>9.2f} {:>7.2f}-{:<7.2f}{:>9.2f} "
+                       "{:>7.2f}-{:<7.2f}{:>7.2f}{:>9.2f}{:>7.2f}{:>9.2f}{:>9.0f}  {}\n"));
       }
       std::fflush(stdout);
       log_ratio_ += std::log(value("ratio"));
       log_fastest_ += std::log(value("ratio_min"));
+      log_cpu_ += std::log(value("ratio_cpu"));
       ++count_;
     }
   }
 
   void Finalize() override {
     if (count_ == 0) return;
-    fmt::print("{}geometric mean of the ratios: {:.2f} (of the fastest samples: {:.2f})\n", markdown_ ? "\n" : "",
-               std::exp(log_ratio_ / count_), std::exp(log_fastest_ / count_));
+    fmt::print("{}geometric mean of the ratios: {:.2f} (fastest samples: {:.2f}, processor time: {:.2f})\n",
+               markdown_ ? "\n" : "", std::exp(log_ratio_ / count_), std::exp(log_fastest_ / count_),
+               std::exp(log_cpu_ / count_));
   }
 
  private:
   bool markdown_;
   double log_ratio_ = 0;
   double log_fastest_ = 0;
+  double log_cpu_ = 0;
   int count_ = 0;
 };
+
+/// "64->64@128 f32", and whatever differs from DLA-34's layers.
+std::string name_of(const DeformConv2dCase& c, DataType type) {
+  std::string name = fmt::format("{}->{}@{}", c.in_channels, c.out_channels, c.height);
+  if (c.width != c.height) name += fmt::format("x{}", c.width);
+  if (c.batch != 1) name += fmt::format(" n{}", c.batch);
+  if (c.kernel_h != 3 || c.kernel_w != 3) name += fmt::format(" k{}x{}", c.kernel_h, c.kernel_w);
+  if (c.groups != 1) name += fmt::format(" g{}", c.groups);
+  if (c.deformable_groups != 1) name += fmt::format(" dg{}", c.deformable_groups);
+  if (c.layout != Layout::kNhwc) name += " " + dcn::test::to_string(c.layout);
+  return fmt::format("{} {}", name, to_string(type));
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  std::vector<char*> rest;
-  for (int i = 0; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const auto value = [&](std::string_view name) { return argument.substr(name.size()); };
-    if (argument == "--markdown") {
-      options.markdown = true;
-    } else if (argument.starts_with("--samples=")) {
-      options.samples = std::stoi(value("--samples="));
-    } else if (argument.starts_with("--batch=")) {
-      options.batch = std::stoi(value("--batch="));
-    } else if (argument.starts_with("--variant=")) {
-      options.variant = value("--variant=");
-    } else if (argument.starts_with("--device=")) {
-      options.device = value("--device=");
-    } else {
-      rest.push_back(argv[i]);
-    }
-  }
-  int count = static_cast<int>(rest.size());
-  benchmark::Initialize(&count, rest.data());
-  if (benchmark::ReportUnrecognizedArguments(count, rest.data())) return 2;
   try {
+    Options options;
+    std::vector<DeformConv2dCase> cases;
+    std::vector<char*> rest;
+    for (int i = 0; i < argc; ++i) {
+      const std::string argument = argv[i];
+      const auto value = [&](std::string_view name) { return argument.substr(name.size()); };
+      if (argument == "--markdown") {
+        options.markdown = true;
+      } else if (argument.starts_with("--samples=")) {
+        options.samples = std::stoi(value("--samples="));
+      } else if (argument.starts_with("--batch=")) {
+        options.batch = std::stoi(value("--batch="));
+      } else if (argument.starts_with("--variant=")) {
+        options.variant = value("--variant=");
+      } else if (argument.starts_with("--device=")) {
+        options.device = value("--device=");
+      } else if (argument.starts_with("--case=")) {
+        cases.push_back(DeformConv2dCase::parse(value("--case=")));
+      } else if (argument.starts_with("--cases=")) {
+        for (const DeformConv2dCase& c : dcn::test::read_cases(value("--cases="))) cases.push_back(c);
+      } else {
+        rest.push_back(argv[i]);
+      }
+    }
+    if (cases.empty()) {
+      for (const char* line : kDla34) cases.push_back(DeformConv2dCase::parse(line));
+    }
+    int count = static_cast<int>(rest.size());
+    benchmark::Initialize(&count, rest.data());
+    if (benchmark::ReportUnrecognizedArguments(count, rest.data())) return 2;
+
     const dcn::Queue queue = dcn::Queue::create(options.device);
     for (const DataType type : {DataType::kF32, DataType::kBf16}) {
-      for (const Shape& shape : kShapes) {
-        const std::string name =
-            fmt::format("{}->{}@{} {}", shape.in_channels, shape.out_channels, shape.size, to_string(type));
-        benchmark::RegisterBenchmark(name.c_str(),
-                                     [=](benchmark::State& state) { run(state, queue, shape, type, options); })
+      for (DeformConv2dCase& c : cases) {
+        if (options.batch > 0) c.batch = options.batch;
+        benchmark::RegisterBenchmark(name_of(c, type).c_str(),
+                                     [=](benchmark::State& state) { run(state, queue, c, type, options); })
             ->UseManualTime()
             ->Unit(benchmark::kMillisecond)
             ->Iterations(options.samples);

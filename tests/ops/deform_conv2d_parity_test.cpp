@@ -7,7 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "ops/deform_conv2d_case.hpp"
+#include "ops/deform_conv2d_run.hpp"
 #include "support/npz.hpp"
 #include "support/paths.hpp"
 

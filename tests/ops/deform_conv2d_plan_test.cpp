@@ -13,7 +13,7 @@
 
 #include "dcn/deform_conv2d.hpp"
 #include "dcn/status.hpp"
-#include "ops/deform_conv2d_case.hpp"
+#include "ops/deform_conv2d_run.hpp"
 #include "ops/device_tensor.hpp"
 #include "ops/index_width.hpp"
 

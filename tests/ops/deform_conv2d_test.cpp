@@ -10,7 +10,7 @@
 #include <random>
 
 #include "dcn/status.hpp"
-#include "ops/deform_conv2d_case.hpp"
+#include "ops/deform_conv2d_run.hpp"
 #include "support/paths.hpp"
 
 namespace dcn::test {

@@ -59,27 +59,6 @@ std::int64_t product(const std::vector<std::int64_t>& sizes) {
 
 }  // namespace
 
-std::string to_string(Layout layout) {
-  switch (layout) {
-    case Layout::kNchw:
-      return "nchw";
-    case Layout::kNhwc:
-      return "nhwc";
-    case Layout::kNhwcSlice:
-      return "nhwc_slice";
-    case Layout::kStrided:
-      return "strided";
-  }
-  return "?";
-}
-
-Layout layout_of(const std::string& name) {
-  for (const Layout layout : {Layout::kNchw, Layout::kNhwc, Layout::kNhwcSlice, Layout::kStrided}) {
-    if (to_string(layout) == name) return layout;
-  }
-  throw std::runtime_error("layout '" + name + "'");
-}
-
 Queue& test_queue() {
   static Queue queue = Queue::create("auto");
   return queue;

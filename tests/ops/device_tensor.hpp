@@ -6,21 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "cases/deform_conv2d_case.hpp"
 #include "dcn/device.hpp"
 #include "dcn/tensor.hpp"
 
 namespace dcn::test {
-
-/// Where the elements of a 4-D tensor lie.
-enum class Layout {
-  kNchw,
-  kNhwc,
-  kNhwcSlice,  ///< channels 3 to 3 + C of an NHWC tensor with five more
-  kStrided,    ///< width slowest, then picture, channel, row, with a gap after each; no dimension has stride 1
-};
-
-[[nodiscard]] std::string to_string(Layout layout);
-[[nodiscard]] Layout layout_of(const std::string& name);
 
 /// The queue that all tests of a process share.
 [[nodiscard]] Queue& test_queue();

@@ -1,24 +1,16 @@
-#include "ops/deform_conv2d_case.hpp"
+#include "ops/deform_conv2d_run.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <random>
-#include <sstream>
 #include <stdexcept>
 
 namespace dcn::test {
 
 namespace {
-
-void parse_pair(const std::string& text, std::int64_t& h, std::int64_t& w) {
-  const auto cross = text.find('x');
-  h = std::stoll(text.substr(0, cross));
-  w = cross == std::string::npos ? h : std::stoll(text.substr(cross + 1));
-}
 
 double sigmoid(double value) { return 1.0 / (1.0 + std::exp(-value)); }
 
@@ -106,94 +98,6 @@ HostTensor compute(const DeformConv2dCase& c, const DeformConv2dInputs& inputs) 
 }
 
 }  // namespace
-
-DeformConv2dCase DeformConv2dCase::parse(const std::string& line) {
-  DeformConv2dCase c;
-  std::istringstream words(line);
-  std::string word;
-  while (words >> word) {
-    const auto equals = word.find('=');
-    const std::string key = word.substr(0, equals);
-    const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
-    if (key == "n") {
-      c.batch = std::stoll(value);
-    } else if (key == "c") {
-      c.in_channels = std::stoll(value);
-    } else if (key == "o") {
-      c.out_channels = std::stoll(value);
-    } else if (key == "in") {
-      parse_pair(value, c.height, c.width);
-    } else if (key == "k") {
-      parse_pair(value, c.kernel_h, c.kernel_w);
-    } else if (key == "stride") {
-      parse_pair(value, c.stride_h, c.stride_w);
-    } else if (key == "pad") {
-      parse_pair(value, c.padding_h, c.padding_w);
-    } else if (key == "dil") {
-      parse_pair(value, c.dilation_h, c.dilation_w);
-    } else if (key == "g") {
-      c.groups = std::stoll(value);
-    } else if (key == "dg") {
-      c.deformable_groups = std::stoll(value);
-    } else if (key == "mask") {
-      c.mask = value != "0";
-      c.logit = value == "logit";
-    } else if (key == "bias") {
-      c.bias = value == "1";
-    } else if (key == "relu") {
-      c.relu = value == "1";
-    } else if (key == "offsets") {
-      c.offsets = value;
-    } else if (key == "layout") {
-      c.layout = layout_of(value);
-    } else if (key == "out") {
-      c.output_layout = layout_of(value);
-    } else if (key == "off") {
-      c.offset_layout = layout_of(value);
-    } else if (key == "seed") {
-      c.seed = std::stoi(value);
-    } else {
-      throw std::runtime_error(fmt::format("case '{}': unknown key '{}'", line, key));
-    }
-  }
-  return c;
-}
-
-std::string DeformConv2dCase::line() const {
-  return fmt::format(
-      "n={} c={} o={} in={}x{} k={}x{} stride={}x{} pad={}x{} dil={}x{} g={} dg={} mask={} bias={} relu={} offsets={} "
-      "layout={} out={} off={} seed={}",
-      batch, in_channels, out_channels, height, width, kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w,
-      dilation_h, dilation_w, groups, deformable_groups,
-      logit  ? "logit"
-      : mask ? "1"
-             : "0",
-      bias ? 1 : 0, relu ? 1 : 0, offsets, to_string(layout), to_string(output_layout), to_string(offset_layout), seed);
-}
-
-DeformConv2dParams DeformConv2dCase::params() const {
-  return {.kernel_h = kernel_h,
-          .kernel_w = kernel_w,
-          .stride_h = stride_h,
-          .stride_w = stride_w,
-          .padding_h = padding_h,
-          .padding_w = padding_w,
-          .dilation_h = dilation_h,
-          .dilation_w = dilation_w,
-          .groups = groups,
-          .deformable_groups = deformable_groups};
-}
-
-std::vector<DeformConv2dCase> read_cases(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  if (!stream) throw std::runtime_error("cannot open " + file.string());
-  std::vector<DeformConv2dCase> cases;
-  std::string line;
-  while (std::getline(stream, line)) {
-    if (!line.empty() && line.front() != '#') cases.push_back(DeformConv2dCase::parse(line));
-  }
-  return cases;
-}
 
 DeformConv2dInputs DeformConv2dInputs::rounded(DataType type) const {
   return {input.rounded(type), offset.rounded(type), mask.rounded(type), weight.rounded(type), bias.rounded(type)};
