@@ -17,7 +17,7 @@ BCCD_PICTURES = ROOT / "tests/data/bccd"
 MODELS = pathlib.Path(os.environ["TEST_DATA"]) / "parity"
 
 
-def run(*arguments, stdin="", env=None, timeout=120, cwd=None, shell=None):
+def run(*arguments, stdin="", env=None, timeout=600, cwd=None, shell=None):
     """Runs the program; with `shell`, through bash with the command line in place of {}."""
     command = [PROGRAM, *map(str, arguments)]
     if shell is not None:
