@@ -9,8 +9,8 @@ struct ProbeArgs {
   unsigned value;  ///< added to each work-item's index
 };
 
-extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((sycl::ext::oneapi::experimental::nd_range_kernel<1>))
-void probe(ProbeArgs args) {
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((sycl::ext::oneapi::experimental::nd_range_kernel<1>)) void probe(
+    ProbeArgs args) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
   const auto i = item.get_global_id(0);
   args.out[i] = args.value + static_cast<unsigned>(i);
