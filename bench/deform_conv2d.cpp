@@ -10,6 +10,8 @@
 ///     bench_deform_conv2d --case='c=64 o=64 in=32x32'   one case
 ///     bench_deform_conv2d --variant=NAME --samples=40   one variant, more samples
 ///     bench_deform_conv2d --benchmark_out=F.json --benchmark_filter=f32    Google Benchmark's own options
+#include "dcn/deform_conv2d.hpp"
+
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -28,7 +30,6 @@
 #include <vector>
 
 #include "../tests/cases/deform_conv2d_case.hpp"
-#include "dcn/deform_conv2d.hpp"
 #include "dcn/device.hpp"
 
 namespace {
