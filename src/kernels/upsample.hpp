@@ -45,6 +45,7 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
     const int phase_x = (x + args.padding_w) - left * args.stride_w;
     const Element* source[DCN_TAPS * DCN_TAPS];
     const float* weight[DCN_TAPS * DCN_TAPS];
+    bool all_inside = true;
 #pragma unroll
     for (int j = 0; j < DCN_TAPS; ++j) {
 #pragma unroll
@@ -53,20 +54,33 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
         const int ix = left - i;
         const int tap = j * DCN_TAPS + i;
         const bool valid = iy >= 0 && iy < args.height && ix >= 0 && ix < args.width;
+        all_inside = all_inside && valid;
         source[tap] = valid ? input + iy * args.input_stride[2] + ix * args.input_stride[3] : nullptr;
         weight[tap] = args.weight +
                       static_cast<long>((phase_y + j * args.stride_h) * args.kernel_w + phase_x + i * args.stride_w) *
                           args.channels;
       }
     }
-    for (int c = lane; c < args.channels; c += DCN_LANES) {
-      float sum = args.bias != nullptr ? args.bias[c] : 0.0f;
+    Element* to = output + x * args.output_stride[3];
+    const Element* add = residual == nullptr ? nullptr : residual + x * args.residual_stride[3];
+    if (all_inside) {
+      for (int c = lane; c < args.channels; c += DCN_LANES) {
+        float sum = args.bias != nullptr ? args.bias[c] : 0.0f;
 #pragma unroll
-      for (int tap = 0; tap < DCN_TAPS * DCN_TAPS; ++tap) {
-        if (source[tap] != nullptr) sum += weight[tap][c] * load(source[tap][c]);
+        for (int tap = 0; tap < DCN_TAPS * DCN_TAPS; ++tap) sum += weight[tap][c] * load(source[tap][c]);
+        if (add != nullptr) sum += load(add[c]);
+        to[c] = store(finish(sum, args.relu));
       }
-      if (residual != nullptr) sum += load(residual[x * args.residual_stride[3] + c]);
-      output[x * args.output_stride[3] + c] = store(finish(sum, args.relu));
+    } else {
+      for (int c = lane; c < args.channels; c += DCN_LANES) {
+        float sum = args.bias != nullptr ? args.bias[c] : 0.0f;
+#pragma unroll
+        for (int tap = 0; tap < DCN_TAPS * DCN_TAPS; ++tap) {
+          if (source[tap] != nullptr) sum += weight[tap][c] * load(source[tap][c]);
+        }
+        if (add != nullptr) sum += load(add[c]);
+        to[c] = store(finish(sum, args.relu));
+      }
     }
   }
 }

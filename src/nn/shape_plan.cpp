@@ -15,7 +15,17 @@ namespace dcn::nn {
 
 namespace {
 
+/// oneDNN's kernels compute whole vectors of output channels a fifth faster than a remainder.
+constexpr std::int64_t kVector = 16;
+
 std::size_t index(int value) { return static_cast<std::size_t>(value); }
+
+/// A value as the part of another that has more channels, in NHWC.
+dnnl::memory::desc channels_of(const dnnl::memory::desc& padded, std::int64_t channels) {
+  dnnl::memory::dims sizes = padded.get_dims();
+  sizes[1] = channels;
+  return {sizes, padded.get_data_type(), padded.get_strides()};
+}
 
 }  // namespace
 
@@ -35,11 +45,36 @@ ShapePlan::ShapePlan(const StepContext& context, const Network& network, const S
     for (const int id : layer.inputs) is_final_[index(id)] = false;
     if (layer.residual >= 0) is_final_[index(layer.residual)] = false;
   }
+  if (format == MemoryFormat::kNhwc) pad_offsets(network);
   names_[0] = "input";
   copies_[0] = {new_value(activation_desc(input, DataType::kF32, format)).id};
   for (const Layer& layer : network.layers) add_layer(layer);
   add_outputs(network);
   place();
+}
+
+void ShapePlan::pad_offsets(const Network& network) {
+  std::vector<int> reads(formats_.size(), 0), reads_as_offsets(formats_.size(), 0);
+  for (const Layer& layer : network.layers) {
+    for (const int id : layer.inputs) ++reads[index(id)];
+    if (layer.residual >= 0) ++reads[index(layer.residual)];
+    if (layer.kind == LayerKind::kDeformConv) ++reads_as_offsets[index(layer.inputs[1])];
+  }
+  for (const auto& [head, id] : network.outputs) ++reads[index(id)];
+  for (const Layer& layer : network.layers) {
+    const std::size_t id = index(layer.output);
+    const bool only_offsets = reads[id] > 0 && reads[id] == reads_as_offsets[id];
+    if (layer.kind != LayerKind::kConv || !only_offsets || layer.residual >= 0) continue;
+    Sizes sizes = to_sizes(formats_[id]);
+    sizes[1] = (layer.out_channels + kVector - 1) / kVector * kVector;
+    const dnnl::memory::desc padded = activation_desc(sizes, context_.options.type, MemoryFormat::kNhwc);
+    const Layer& with_zeros = context_.weights.with_output_channels(layer, sizes[1]);
+    const ConvFormats given{formats_[index(layer.inputs[0])], padded};
+    const ConvFormats chosen = choose_formats(context_, with_zeros, given);
+    if (chosen.source != given.source || chosen.destination != given.destination) continue;
+    padded_.emplace(layer.output, padded);
+    formats_[id] = channels_of(padded, layer.out_channels);
+  }
 }
 
 Value ShapePlan::new_value(const dnnl::memory::desc& desc) {
@@ -71,7 +106,24 @@ void ShapePlan::append(std::unique_ptr<Step> step, int id, const Value& destinat
   copies_[index(id)] = {canonical(id).id};
 }
 
+void ShapePlan::add_padded_conv(const Layer& layer) {
+  const dnnl::memory::desc& padded = padded_.at(layer.output);
+  const Layer& with_zeros = context_.weights.with_output_channels(layer, to_sizes(padded)[1]);
+  const Value source = canonical(layer.inputs[0]);
+  const Value destination = new_value(formats_[index(layer.output)]);
+  bytes_.emplace(destination.id, padded.get_size());
+  auto step = plan_conv(context_, with_zeros, source, std::nullopt, {destination.id, padded});
+  step->report.output = destination.desc.get_dims();
+  step->report.parameters = parameters(layer);
+  step->report.flops = flops(layer, to_sizes(source.desc), to_sizes(destination.desc));
+  append(std::move(step), layer.output, destination);
+}
+
 void ShapePlan::add_conv(const Layer& layer) {
+  if (padded_.contains(layer.output)) {
+    add_padded_conv(layer);
+    return;
+  }
   const auto& wanted = formats_[index(layer.output)];
   if (layer.kind == LayerKind::kDeconv && layer.groups > 1) {
     const Value source = canonical(layer.inputs[0]);
@@ -134,6 +186,7 @@ void ShapePlan::place() {
   const int last = static_cast<int>(steps_.size()) - 1;
   std::vector<runtime::BufferLife> lives(descs_.size());
   for (std::size_t i = 0; i < descs_.size(); ++i) lives[i].bytes = descs_[i].get_size();
+  for (const auto& [id, bytes] : bytes_) lives[index(id)].bytes = bytes;
   for (int s = 0; s <= last; ++s) {
     const Step& step = *steps_[index(s)];
     lives[index(step.writes)].first = s;

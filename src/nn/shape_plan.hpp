@@ -32,8 +32,11 @@ class ShapePlan {
   [[nodiscard]] void* data(int value) const { return arena_ + offsets_[static_cast<std::size_t>(value)]; }
 
  private:
+  /// Offsets and masks of 27 channels get room for 32.
+  void pad_offsets(const Network& network);
   void add_layer(const Layer& layer);
   void add_conv(const Layer& layer);
+  void add_padded_conv(const Layer& layer);
   void add_outputs(const Network& network);
   /// The value that holds network value `id` in this format: one that is there, or a copy made by a reorder.
   Value in_format(int id, const dnnl::memory::desc& desc);
@@ -48,13 +51,15 @@ class ShapePlan {
   Sizes input_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<dnnl::memory::desc> descs_;  ///< of each value of the plan; 0 is the input
+  std::map<int, std::size_t> bytes_;       ///< of values that take more than their descriptor says
   std::map<std::string, int> outputs_;     ///< head -> value of the plan
 
   // By values of the network, of which one can be several of the plan:
-  std::vector<dnnl::memory::desc> formats_;  ///< what the options ask for
-  std::vector<std::vector<int>> copies_;     ///< values of the plan
-  std::vector<std::string> names_;           ///< of the layer that writes it
-  std::vector<bool> is_final_;               ///< a head that no layer reads
+  std::vector<dnnl::memory::desc> formats_;   ///< what the options ask for
+  std::vector<std::vector<int>> copies_;      ///< values of the plan
+  std::vector<std::string> names_;            ///< of the layer that writes it
+  std::vector<bool> is_final_;                ///< a head that no layer reads
+  std::map<int, dnnl::memory::desc> padded_;  ///< what is really written where the value is a part of it
 
   std::vector<std::size_t> offsets_;          ///< of each value
   std::vector<std::size_t> scratch_offsets_;  ///< of each step

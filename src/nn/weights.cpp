@@ -50,6 +50,18 @@ dnnl::memory WeightStore::bias(const Layer& layer) {
   return pack(layer.bias, desc, desc);
 }
 
+const Layer& WeightStore::with_output_channels(const Layer& layer, std::int64_t channels) {
+  const auto [entry, is_new] = padded_.try_emplace(&layer, layer);
+  Layer& padded = entry->second;
+  if (is_new) {
+    padded.weight.resize(layer.weight.size() / static_cast<std::size_t>(layer.out_channels) *
+                         static_cast<std::size_t>(channels));
+    if (!layer.bias.empty()) padded.bias.resize(static_cast<std::size_t>(channels));
+    padded.out_channels = channels;
+  }
+  return padded;
+}
+
 std::size_t WeightStore::bytes() const noexcept {
   std::size_t total = 0;
   for (const Entry& entry : entries_) total += entry.buffer.bytes();

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
 
@@ -25,6 +27,9 @@ class WeightStore {
   /// The layer's biases, f32.
   dnnl::memory bias(const Layer& layer);
 
+  /// The convolution with further output channels that are zero. Lives as long as the store.
+  const Layer& with_output_channels(const Layer& layer, std::int64_t channels);
+
   [[nodiscard]] std::size_t bytes() const noexcept;
 
  private:
@@ -38,6 +43,7 @@ class WeightStore {
 
   OneDnn& onednn_;
   std::deque<Entry> entries_;
+  std::map<const Layer*, Layer> padded_;
 };
 
 }  // namespace dcn::nn
