@@ -7,6 +7,7 @@
 #include <fstream>
 #include <numbers>
 #include <opencv2/imgcodecs.hpp>
+#include <span>
 #include <stdexcept>
 
 #include "support/paths.hpp"
@@ -48,6 +49,45 @@ cv::Mat half_pixel_input(const cv::Mat& picture) {
   }
   return input;
 }
+
+/// How far a row is from a reference row.
+class RowDistance {
+ public:
+  struct Result {
+    double score = 0, other = 0;
+    [[nodiscard]] bool matches() const { return other <= 1 && score <= 1e-2; }
+  };
+
+  RowDistance(const RowLayout& layout, std::int64_t columns) : layout_(layout), columns_(columns) {}
+
+  [[nodiscard]] bool same_category(std::span<const float> row, const double* wanted) const {
+    return layout_.category < 0 || row[static_cast<std::size_t>(layout_.category)] == wanted[layout_.category];
+  }
+  [[nodiscard]] Result operator()(std::span<const float> row, const double* wanted, bool ignore_undecided) const {
+    Result result;
+    for (int column = 0; column < columns_; ++column) {
+      if (column == layout_.category || (ignore_undecided && contains(layout_.undecided, column))) {
+        continue;
+      }
+      double difference = std::abs(static_cast<double>(row[static_cast<std::size_t>(column)]) - wanted[column]);
+      if (contains(layout_.angles, column)) {
+        difference = std::min(difference, std::abs(2 * std::numbers::pi - difference));
+      }
+      double& worst = column == layout_.score ? result.score : result.other;
+      // Written so that a NaN counts as far away.
+      worst = difference <= worst ? worst : difference;
+    }
+    return result;
+  }
+
+ private:
+  static bool contains(const std::vector<int>& columns, int column) {
+    return std::find(columns.begin(), columns.end(), column) != columns.end();
+  }
+
+  const RowLayout& layout_;
+  std::int64_t columns_;
+};
 
 }  // namespace
 
@@ -131,25 +171,30 @@ cv::Mat parity_input(centernet::Task task, const std::string& run, double scale)
 RowLayout decoded_layout(centernet::Task task) {
   switch (task) {
     case centernet::Task::kCtdet:
-      return {4, 5, {}};
+      return {4, 5, {}, {}};
     case centernet::Task::kMultiPose:
-      return {4, 39, {}};
+      return {4, 39, {}, {}};
     case centernet::Task::kDdd:
       break;
   }
-  return {2, 17, {}};
+  return {2, 17, {}, {}};
 }
 
 RowLayout final_layout(centernet::Task task) {
   switch (task) {
     case centernet::Task::kCtdet:
-      return {5, 0, {}};
+      return {5, 0, {}, {}};
     case centernet::Task::kMultiPose:
-      return {4, -1, {}};
+      return {4, -1, {}, {}};
     case centernet::Task::kDdd:
       break;
   }
-  return {13, 0, {1, 12}};
+  return {13, 0, {1, 12}, {}};
+}
+
+std::vector<int> undecided_joint(const std::string& model, const std::string& run) {
+  const bool known = model == "multi_pose_dla_34" && (run == "A/fix" || run == "A/fix_nms");
+  return known ? std::vector<int>{35, 36} : std::vector<int>{};
 }
 
 RowDifference compare_rows(const centernet::Rows& mine, const NpyArray& reference, const RowLayout& layout) {
@@ -160,44 +205,49 @@ RowDifference compare_rows(const centernet::Rows& mine, const NpyArray& referenc
     result.unmatched = std::max<std::int64_t>(count, 1);
     return result;
   }
+  const RowDistance distance_of(layout, columns);
   std::vector<bool> taken(static_cast<std::size_t>(count), false);
+  std::vector<double> missing;  // scores of reference rows without a partner
+  std::int64_t undecided = layout.undecided.empty() ? 0 : 1;
+  double last_score = 1;
   for (std::int64_t r = 0; r < count; ++r) {
     const double* wanted = reference.values.data() + r * columns;
+    last_score = std::min(last_score, wanted[layout.score]);
     std::int64_t nearest = -1;
-    double least = 0;
-    for (std::int64_t m = 0; m < count; ++m) {
-      const auto row = mine.row(m);
-      if (taken[static_cast<std::size_t>(m)] ||
-          (layout.category >= 0 && row[static_cast<std::size_t>(layout.category)] != wanted[layout.category])) {
-        continue;
+    RowDistance::Result least;
+    for (const bool ignore_undecided : {false, true}) {
+      if (ignore_undecided && (undecided == 0 || (nearest >= 0 && least.matches()))) {
+        break;
       }
-      double distance = 0;
-      for (int column = 0; column < columns; ++column) {
-        if (column == layout.score || column == layout.category) {
+      nearest = -1;
+      for (std::int64_t m = 0; m < count; ++m) {
+        if (taken[static_cast<std::size_t>(m)] || !distance_of.same_category(mine.row(m), wanted)) {
           continue;
         }
-        double difference = std::abs(static_cast<double>(row[static_cast<std::size_t>(column)]) - wanted[column]);
-        if (std::find(layout.angles.begin(), layout.angles.end(), column) != layout.angles.end()) {
-          difference = std::min(difference, std::abs(2 * std::numbers::pi - difference));
+        const RowDistance::Result distance = distance_of(mine.row(m), wanted, ignore_undecided);
+        if (nearest < 0 || distance.other < least.other) {
+          nearest = m;
+          least = distance;
         }
-        // Written so that a NaN counts as far away.
-        distance = difference <= distance ? distance : difference;
       }
-      if (nearest < 0 || distance < least) {
-        nearest = m;
-        least = distance;
-      }
+      undecided -= ignore_undecided && nearest >= 0 && least.matches() ? 1 : 0;
     }
-    const double score_difference =
-        nearest < 0 ? 1 : std::abs(mine.row(nearest)[static_cast<std::size_t>(layout.score)] - wanted[layout.score]);
-    if (nearest < 0 || !(least <= 1) || !(score_difference <= 1e-2)) {
-      ++result.unmatched;
+    if (nearest < 0 || !least.matches()) {
+      missing.push_back(wanted[layout.score]);
       continue;
     }
     taken[static_cast<std::size_t>(nearest)] = true;
-    result.score = std::max(result.score, score_difference);
-    result.other = std::max(result.other, least);
+    result.score = std::max(result.score, least.score);
+    result.other = std::max(result.other, least.other);
   }
+  const auto ties = [&](double score) { return std::abs(score - last_score) <= kScoreTolerance; };
+  std::int64_t free_ties = 0;
+  for (std::int64_t m = 0; m < count; ++m) {
+    free_ties +=
+        !taken[static_cast<std::size_t>(m)] && ties(mine.row(m)[static_cast<std::size_t>(layout.score)]) ? 1 : 0;
+  }
+  result.tied = std::min<std::int64_t>(free_ties, std::count_if(missing.begin(), missing.end(), ties));
+  result.unmatched = static_cast<std::int64_t>(missing.size()) - result.tied;
   return result;
 }
 

@@ -51,8 +51,9 @@ class ParityReference {
 /// How two tables of rows differ, without regard to their order.
 struct RowDifference {
   std::int64_t unmatched = 0;
-  double score = 0;  ///< largest difference of a score
-  double other = 0;  ///< largest difference of any other value
+  std::int64_t tied = 0;  ///< rows that change places across the cut: both score within the tolerance of the last one
+  double score = 0;       ///< largest difference of a score
+  double other = 0;       ///< largest difference of any other value
 };
 
 /// Which columns of a table hold what.
@@ -60,9 +61,13 @@ struct RowLayout {
   int score = 0;
   int category = -1;        ///< -1: no such column
   std::vector<int> angles;  ///< compared modulo a turn
+  /// x and y of a joint that lies between two peaks of its heat map, almost equally near: one row may have either.
+  std::vector<int> undecided = {};
 };
 [[nodiscard]] RowLayout decoded_layout(centernet::Task task);
 [[nodiscard]] RowLayout final_layout(centernet::Task task);
+/// The joint of the references that the original itself places in either of two ways from run to run.
+[[nodiscard]] std::vector<int> undecided_joint(const std::string& model, const std::string& run);
 
 /// Pairs each reference row with the nearest row of `mine` that is still free, as tests/data/parity/compare.py does: a
 /// pair must agree in class, within 1 in every other column and within 1e-2 in the score.
