@@ -14,7 +14,7 @@
 #include "dcn/tensor.hpp"
 
 namespace sycl {
-inline namespace _V1 {
+inline namespace _V1 {  // NOLINT(readability-identifier-naming)
 class queue;
 }  // namespace _V1
 }  // namespace sycl

@@ -165,7 +165,7 @@ struct Decoder::State {
     args.keep = apart ? piece_places : keep;
     args.capacity = args.keep + (apart ? lanes : std::max(keep, kRoom)) + kDecodeWaiting * lanes;
     args.floor = floor;
-    const auto lists = static_cast<std::size_t>(args.pieces_runs * args.pieces_y);
+    const auto lists = static_cast<std::size_t>(args.pieces_runs) * static_cast<std::size_t>(args.pieces_y);
     const auto pictures = static_cast<std::size_t>(images);
 
     DecodeMergeArgs merging{};

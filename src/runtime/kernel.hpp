@@ -40,8 +40,8 @@
 #include "dcn/device.hpp"
 
 namespace sycl {
-inline namespace _V1 {
-class kernel;  // NOLINT(readability-identifier-naming): SYCL's name
+inline namespace _V1 {  // NOLINT(readability-identifier-naming)
+class kernel;           // NOLINT(readability-identifier-naming): SYCL's name
 }  // namespace _V1
 }  // namespace sycl
 
