@@ -35,12 +35,11 @@ enum class Activation : std::uint8_t { kNone, kRelu };
 /// The tensors of one call.
 ///
 /// output[n, o, y, x] = bias[o] + sum over taps (i, j) and channels c of o's group of
-///     weight[o, c, i, j] * mask[n, g, i, j, y, x] * bilinear(input[n, c], y * stride_h - padding_h + i * dilation_h +
-///     dy,
-///                                                                         x * stride_w - padding_w + j * dilation_w +
-///                                                                         dx)
-/// with (dy, dx) = offset[n, g, i, j, :, y, x], and g the deformable group of c. bilinear() is zero at and beyond one
-/// pixel outside of the picture, and for positions that are not finite; each corner outside counts as zero.
+///     weight[o, c, i, j] * mask[n, g, i, j, y, x] * bilinear(input[n, c], py, px)
+/// with (dy, dx) = offset[n, g, i, j, :, y, x], g the deformable group of c,
+///     py = y * stride_h - padding_h + i * dilation_h + dy,  px = x * stride_w - padding_w + j * dilation_w + dx.
+/// bilinear() is zero at and beyond one pixel outside of the picture, and for positions that are not finite; each corner
+/// outside counts as zero.
 ///
 /// All are in memory that the queue's device can reach, logical sizes in the order N, C, H, W.
 /// The data type is one for all of them: f32, f16, bf16 or f64. Positions are computed, and sums accumulated, in
