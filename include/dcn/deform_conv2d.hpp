@@ -38,8 +38,8 @@ enum class Activation : std::uint8_t { kNone, kRelu };
 ///     weight[o, c, i, j] * mask[n, g, i, j, y, x] * bilinear(input[n, c], py, px)
 /// with (dy, dx) = offset[n, g, i, j, :, y, x], g the deformable group of c,
 ///     py = y * stride_h - padding_h + i * dilation_h + dy,  px = x * stride_w - padding_w + j * dilation_w + dx.
-/// bilinear() is zero at and beyond one pixel outside of the picture, and for positions that are not finite; each corner
-/// outside counts as zero.
+/// bilinear() is zero at and beyond one pixel outside of the picture, and for positions that are not finite; each
+/// corner outside counts as zero.
 ///
 /// All are in memory that the queue's device can reach, logical sizes in the order N, C, H, W.
 /// The data type is one for all of them: f32, f16, bf16 or f64. Positions are computed, and sums accumulated, in
