@@ -129,7 +129,9 @@ InputGeometry input_geometry(const InputRules& rules, std::int64_t picture_h, st
       const std::int64_t padding = rules.size_divisor - 1;  // of the form 2^n - 1
       geometry.input_h = (geometry.scaled_h | padding) + 1;
       geometry.input_w = (geometry.scaled_w | padding) + 1;
-      geometry.center = {static_cast<float>(geometry.scaled_w / 2), static_cast<float>(geometry.scaled_h / 2)};
+      const std::int64_t center_x = geometry.scaled_w / 2;  // whole numbers, as in the original
+      const std::int64_t center_y = geometry.scaled_h / 2;
+      geometry.center = {static_cast<float>(center_x), static_cast<float>(center_y)};
       geometry.extent = {static_cast<float>(geometry.input_w), static_cast<float>(geometry.input_h)};
     } else {
       geometry.center = {static_cast<float>(static_cast<double>(geometry.scaled_w) / 2),

@@ -27,7 +27,7 @@ constexpr std::array<Variant, 5> kVariants{{
     {"resdcn_152", true, {3, 8, 36, 3}},
 }};
 
-constexpr std::array<std::int64_t, kStages> kWidths{64, 128, 256, 512};
+constexpr std::array<std::int64_t, kStages> kStageWidths{64, 128, 256, 512};
 constexpr std::array<std::int64_t, kUpSteps> kUpWidths{256, 128, 64};
 constexpr std::int64_t kExpansion = 4;  // of a bottleneck
 
@@ -38,7 +38,8 @@ class ResnetDcn {
   ResnetDcn(NetworkBuilder& builder, const Variant& variant) : builder_(builder), variant_(variant) {}
 
   int build() {
-    const std::int64_t stem = builder_.width({{"conv1.weight", 0}, {"bn1.weight", 0}, {"bn1.bias", 0}}, kWidths[0]);
+    const std::int64_t stem =
+        builder_.width({{"conv1.weight", 0}, {"bn1.weight", 0}, {"bn1.bias", 0}}, kStageWidths[0]);
     int x = builder_.conv({.name = "conv1",
                            .batch_norm = "bn1",
                            .input = 0,
@@ -58,7 +59,7 @@ class ResnetDcn {
   int stage(std::size_t index, int x) {
     const std::string first = stage_name(index) + ".0";
     const std::int64_t inner = builder_.width(
-        {{first + ".conv1.weight", 0}, {first + ".bn1.weight", 0}, {first + ".conv2.weight", 0}}, kWidths[index]);
+        {{first + ".conv1.weight", 0}, {first + ".bn1.weight", 0}, {first + ".conv2.weight", 0}}, kStageWidths[index]);
     const std::int64_t outer =
         variant_.bottleneck
             ? builder_.width({{first + ".conv3.weight", 0}, {first + ".bn3.weight", 0}, {first + ".bn3.bias", 0}},

@@ -12,14 +12,13 @@
 #include "checkpoint/byte_reader.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/formats.hpp"
+#include "checkpoint/limits.hpp"
 #include "checkpoint/memory.hpp"
 #include "checkpoint/text.hpp"
 #include "dcn/status.hpp"
 
 namespace dcn::checkpoint {
 namespace {
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kBadFile, message); }
 
 constexpr std::size_t kHead = 512;  // enough to recognise any format
 

@@ -1,11 +1,11 @@
 #include "checkpoint/pickle_apply.hpp"
 
+#include "checkpoint/limits.hpp"
+
 namespace dcn::checkpoint {
 namespace {
 
 using Kind = Object::Kind;
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kBadFile, message); }
 
 const Object& argument(const Heap& heap, const Object& arguments, std::size_t index, Kind kind, std::string_view what) {
   if (index >= arguments.items.size()) fail(fmt::format("{} is missing", what));
@@ -19,8 +19,6 @@ std::int64_t count_argument(const Heap& heap, const Object& arguments, std::size
   if (value < 0) fail(fmt::format("{} is {}, expected 0 or more", what, value));
   return value;
 }
-
-constexpr std::size_t kMaxRank = 64;  // PyTorch's own
 
 std::vector<std::int64_t> counts(Heap& heap, const Object& tuple, std::string_view what) {
   if (tuple.items.size() > kMaxRank) fail(fmt::format("{} of {} dimensions", what, tuple.items.size()));

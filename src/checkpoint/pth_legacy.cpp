@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "checkpoint/formats.hpp"
+#include "checkpoint/limits.hpp"
 #include "checkpoint/state_dict.hpp"
 #include "dcn/status.hpp"
 
@@ -14,8 +15,6 @@ using Kind = Object::Kind;
 
 constexpr std::string_view kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";  // 0x1950a86a20f9469cfc6c
 constexpr std::int64_t kProtocolVersion = 1001;
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kBadFile, message); }
 
 class LegacyStorages : public StorageSource {
  public:

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "checkpoint/formats.hpp"
+#include "checkpoint/limits.hpp"
 #include "checkpoint/state_dict.hpp"
 #include "dcn/status.hpp"
 
@@ -12,8 +13,6 @@ namespace dcn::checkpoint {
 namespace {
 
 constexpr std::string_view kPickleName = "data.pkl";
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kBadFile, message); }
 
 std::string message_of(zip_error_t* error) { return zip_error_strerror(error); }
 

@@ -7,6 +7,7 @@
 
 #include "checkpoint/byte_reader.hpp"
 #include "checkpoint/formats.hpp"
+#include "checkpoint/limits.hpp"
 #include "checkpoint/memory.hpp"
 #include "checkpoint/safetensors_types.hpp"
 #include "checkpoint/text.hpp"
@@ -16,11 +17,7 @@ namespace dcn::checkpoint {
 namespace {
 
 constexpr std::uint64_t kMaxHeaderBytes = 25'000'000;  // the format's own limit is 100 MB; 100,000 tensors take 12 MB
-constexpr std::size_t kMaxRank = 64;
-constexpr std::size_t kMaxTensors = 100'000;
 constexpr std::size_t kMaxName = 4096;
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kBadFile, message); }
 
 struct Entry {
   std::optional<std::string> dtype;

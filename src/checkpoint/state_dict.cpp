@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "checkpoint/limits.hpp"
 #include "dcn/status.hpp"
 
 namespace dcn::checkpoint {
@@ -15,9 +16,6 @@ namespace {
 using Kind = Object::Kind;
 
 constexpr std::size_t kMaxTensorName = 512;
-constexpr std::size_t kMaxTensors = 100'000;
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kBadFile, message); }
 
 bool is_text(const Object& object) { return object.kind == Kind::kString || object.kind == Kind::kBytes; }
 

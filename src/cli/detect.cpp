@@ -23,6 +23,7 @@
 #include "cli/pipeline.hpp"
 #include "cli/results.hpp"
 #include "cli/table.hpp"
+#include "cli/usage.hpp"
 #include "dcn/status.hpp"
 
 namespace dcn::cli {
@@ -42,8 +43,6 @@ struct DetectArgs {
   bool heatmap = false, quiet = false;
   std::string offsets_layer;  // of --show-offsets; empty: not given
 };
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 /// --classes as one flag per class; empty: all.
 std::vector<bool> parse_classes(const std::string& text, const std::vector<std::string>& labels) {

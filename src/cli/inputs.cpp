@@ -10,6 +10,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "cli/usage.hpp"
 #include "dcn/status.hpp"
 
 namespace dcn::cli {
@@ -30,8 +31,6 @@ bool has_extension(const fs::path& path, const std::array<std::string_view, N>& 
   });
   return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
 }
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 Input file_input(const fs::path& path) {
   Input input;

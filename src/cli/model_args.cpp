@@ -13,12 +13,11 @@
 #include <sstream>
 #include <system_error>
 
+#include "cli/usage.hpp"
 #include "dcn/status.hpp"
 
 namespace dcn::cli {
 namespace {
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 /// The whole text as a number.
 template <class T>

@@ -21,8 +21,6 @@ Error invalid(const Layer& layer, fmt::format_string<Args...> format, Args&&... 
           fmt::format("layer {}: {}", layer.name, fmt::format(format, std::forward<Args>(args)...))};
 }
 
-std::size_t index(int value) { return static_cast<std::size_t>(value); }
-
 bool has_weights(LayerKind kind) {
   return kind == LayerKind::kConv || kind == LayerKind::kDeconv || kind == LayerKind::kDeformConv;
 }

@@ -3,12 +3,16 @@
 /// arithmetic is it.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "nn/network.hpp"
 #include "nn/onednn.hpp"
 
 namespace dcn::nn {
+
+/// The number of a value as an index of a vector.
+[[nodiscard]] constexpr std::size_t index(int value) { return static_cast<std::size_t>(value); }
 
 /// \throws Error kInvalidArgument naming the first layer whose inputs, channels or weights do not fit.
 void check_network(const Network& network);

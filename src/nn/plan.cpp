@@ -58,7 +58,7 @@ struct Executor::State {
   std::list<ShapePlan> plans;  // the one used last in front
 };
 
-Executor::Executor(Queue queue, Network network, const PlanOptions& options) {
+Executor::Executor(const Queue& queue, Network network, const PlanOptions& options) {
   if (options.type != DataType::kF32 && options.type != DataType::kBf16) {
     throw Error(ErrorCode::kUnsupported,
                 fmt::format("networks do not run in {}: choose f32 or bf16", to_string(options.type)));

@@ -56,7 +56,7 @@ class Executor {
 
   /// \throws Error kUnsupported when oneDNN has no engine for the queue's device, or the type is not supported there;
   ///         kInvalidArgument naming the layer when the network does not fit together.
-  Executor(Queue queue, Network network, const PlanOptions& options);
+  Executor(const Queue& queue, Network network, const PlanOptions& options);
   ~Executor();
   Executor(Executor&&) noexcept;
   Executor& operator=(Executor&&) noexcept;

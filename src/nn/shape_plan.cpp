@@ -18,8 +18,6 @@ namespace {
 /// oneDNN's kernels compute whole vectors of output channels a fifth faster than a remainder.
 constexpr std::int64_t kVector = 16;
 
-std::size_t index(int value) { return static_cast<std::size_t>(value); }
-
 /// A value as the part of another that has more channels, in NHWC.
 dnnl::memory::desc channels_of(const dnnl::memory::desc& padded, std::int64_t channels) {
   dnnl::memory::dims sizes = padded.get_dims();

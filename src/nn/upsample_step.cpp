@@ -21,7 +21,6 @@ namespace dcn::nn {
 namespace {
 
 constexpr std::string_view kOneDnn = "onednn";
-constexpr std::size_t kFlatGroup = 256;   // work-items of a group of upsample_any
 constexpr std::int64_t kMaxTaps = 4;      // taps x taps pointers are kept per output pixel
 constexpr std::int64_t kCpuSegment = 64;  // output columns of one work-group: few, large groups on a CPU,
 constexpr std::int64_t kGpuSegment = 4;   // many small ones elsewhere
@@ -130,8 +129,7 @@ class UpsampleStep final : public Step {
            static_cast<std::size_t>(problem.output.sizes[0] * problem.output.sizes[2])},
           {1, lanes});
     } else {
-      range_ = runtime::range_1d(runtime::div_up(static_cast<std::size_t>(problem.output.elements()), kFlatGroup),
-                                 kFlatGroup);
+      range_ = runtime::range_elements(static_cast<std::size_t>(problem.output.elements()));
     }
     kernel_ = runtime::get_kernel(onednn_.queue(),
                                   {.source = "upsample.hpp",

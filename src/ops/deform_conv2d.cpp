@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -18,8 +19,6 @@ namespace {
 
 using ops::DeformConv2dSchedule;
 using runtime::div_up;
-
-constexpr std::size_t kFlatGroup = 256;  // work-items of a group in kernels with one item per element
 
 runtime::KernelRequest request(const DeformConv2dSchedule& schedule, DataType type, std::string_view entry) {
   runtime::KernelRequest request;
@@ -53,8 +52,8 @@ struct DeformConv2dPlan::State {
   std::string variant;
   DeformConv2dSchedule schedule;
   runtime::Kernel kernel;
-  runtime::Kernel pack;
-  DeviceBuffer weight;  // packed, or a copy for the reference
+  runtime::Kernel pack;  // or the copy for the reference
+  DeviceBuffer weight;   // packed, or a copy for the reference
   DeviceBuffer bias;
   DeviceBuffer zeros;
   bool has_weights = false;
@@ -73,6 +72,7 @@ DeformConv2dPlan::DeformConv2dPlan(Queue queue, const DeformConv2dDesc& desc) {
   const DataType type = desc.tensors.input.type;
   if (state.schedule.variant.panel == 0) {
     state.kernel = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_reference"));
+    state.pack = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_copy"));
     state.weight = DeviceBuffer(state.queue, static_cast<std::size_t>(desc.tensors.weight.elements()) * size_of(type));
     if (desc.tensors.bias) {
       state.bias = DeviceBuffer(state.queue, static_cast<std::size_t>(desc.tensors.bias->elements()) * size_of(type));
@@ -108,8 +108,19 @@ void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional
   if (state.schedule.empty) return;
 
   if (state.schedule.variant.panel == 0) {
-    state.queue.copy(state.weight.data(), weight.data, state.weight.bytes());
-    if (bias) state.queue.copy(state.bias.data(), bias->data, state.bias.bytes());
+    DeformConv2dCopyArgs copy{};
+    copy.weight = weight.data;
+    copy.bias = bias ? bias->data : nullptr;
+    copy.dense_weight = state.weight.data();
+    copy.dense_bias = state.bias.data();
+    std::copy(weight.strides.begin(), weight.strides.end(), copy.weight_stride);
+    copy.bias_stride = bias ? bias->strides[0] : 0;
+    copy.out_channels = weight.sizes[0];
+    copy.group_channels = weight.sizes[1];
+    copy.kernel_h = state.schedule.args.kernel_h;
+    copy.kernel_w = state.schedule.args.kernel_w;
+    const auto elements = static_cast<std::size_t>(weight.elements() + weight.sizes[0]);
+    runtime::launch(state.queue, state.pack, runtime::range_1d(div_up(elements, kFlatGroup), kFlatGroup), copy);
     return;
   }
   const DeformConv2dArgs& args = state.schedule.args;
@@ -120,12 +131,15 @@ void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional
   pack.packed_bias = static_cast<float*>(state.bias.data());
   pack.in_channels = args.in_channels;
   pack.out_channels = args.out_channels;
-  pack.taps = args.kernel_h * args.kernel_w;
+  std::copy(weight.strides.begin(), weight.strides.end(), pack.weight_stride);
+  pack.bias_stride = bias ? bias->strides[0] : 0;
+  pack.kernel_h = args.kernel_h;
+  pack.kernel_w = args.kernel_w;
   pack.groups = args.groups;
   pack.deformable_groups = args.deformable_groups;
   pack.panels_per_group = args.panels_per_group;
   const std::size_t elements = state.schedule.packed_weight_elements + state.schedule.packed_bias_elements;
-  runtime::launch(state.queue, state.pack, runtime::range_1d(div_up(elements, kFlatGroup), kFlatGroup), pack);
+  runtime::launch(state.queue, state.pack, runtime::range_elements(elements), pack);
 }
 
 void DeformConv2dPlan::run(const DeformConv2dTensors& tensors) const {
@@ -156,7 +170,7 @@ void DeformConv2dPlan::run(const DeformConv2dTensors& tensors) const {
   args.output = tensors.output.data;
   if (state.schedule.variant.panel == 0) {
     const auto elements = static_cast<std::size_t>(tensors.output.elements());
-    runtime::launch(state.queue, state.kernel, runtime::range_1d(div_up(elements, kFlatGroup), kFlatGroup), args);
+    runtime::launch(state.queue, state.kernel, runtime::range_elements(elements), args);
     return;
   }
   runtime::launch(state.queue, state.kernel,

@@ -22,7 +22,6 @@ namespace {
 
 using runtime::div_up;
 
-constexpr std::size_t kFlatGroup = 256;
 constexpr std::int64_t kMaxExtent = 1 << 24;
 constexpr std::int64_t kMaxSize = 1 << 12;  // of pooled, part, group, samples
 
@@ -182,7 +181,7 @@ void launch(const Queue& queue, const Schedule& schedule, DataType type, const o
     const auto lanes = static_cast<std::size_t>(device.lanes);
     runtime::launch(queue, kernel, runtime::range_2d({channels / lanes, bins}, {1, lanes}), args);
   } else {
-    runtime::launch(queue, kernel, runtime::range_1d(div_up(bins * channels, kFlatGroup), kFlatGroup), args);
+    runtime::launch(queue, kernel, runtime::range_elements(bins * channels), args);
   }
 }
 

@@ -2,7 +2,7 @@
 /// The one way to submit a kernel. Free of SYCL headers.
 ///
 ///     const Kernel kernel = get_kernel(queue, {.source = "scale.hpp", .entry = "scale", .macros = {{"DCN_T",
-///     "float"}}}); launch(queue, kernel, range_1d(div_up(count, 256), 256), ScaleArgs{x, y, count});
+///     "float"}}}); launch(queue, kernel, range_elements(count), ScaleArgs{x, y, count});
 #pragma once
 
 #include <array>
@@ -34,6 +34,12 @@ struct LaunchRange {
 
 /// ceil(count / size); the usual number of work-groups.
 [[nodiscard]] constexpr std::size_t div_up(std::size_t count, std::size_t size) { return (count + size - 1) / size; }
+
+/// A work-item for each of `count` elements, and some that the kernel has to turn away.
+[[nodiscard]] constexpr LaunchRange range_elements(std::size_t count) {
+  constexpr std::size_t kGroup = 256;
+  return range_1d(div_up(count, kGroup), kGroup);
+}
 
 /// What every device takes as kernel arguments; CUDA's 4 KiB is the tightest.
 inline constexpr std::size_t kMaxArgumentBytes = 2048;

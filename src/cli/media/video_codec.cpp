@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/videoio.hpp>
-#include <utility>
 
 #include "cli/media.hpp"
 
@@ -16,7 +15,7 @@ using dcn::cli::VideoWriter;
 
 class Reader : public VideoReader {
  public:
-  explicit Reader(cv::VideoCapture capture) : capture_(std::move(capture)) {}
+  explicit Reader(const cv::VideoCapture& capture) : capture_(capture) {}  // a handle
 
   bool read(cv::Mat& picture) override { return capture_.read(picture) && !picture.empty(); }
   [[nodiscard]] double frames_per_second() const override { return capture_.get(cv::CAP_PROP_FPS); }
@@ -31,7 +30,7 @@ class Reader : public VideoReader {
 
 class Writer : public VideoWriter {
  public:
-  explicit Writer(cv::VideoWriter writer) : writer_(std::move(writer)) {}
+  explicit Writer(const cv::VideoWriter& writer) : writer_(writer) {}  // a handle
 
   void write(const cv::Mat& picture) override { writer_.write(picture); }
   void close() override { writer_.release(); }
@@ -40,10 +39,10 @@ class Writer : public VideoWriter {
   cv::VideoWriter writer_;
 };
 
-std::unique_ptr<VideoReader> open(auto... arguments) {
+std::unique_ptr<VideoReader> open(const auto&... arguments) {
   try {
     cv::VideoCapture capture(arguments...);
-    if (capture.isOpened()) return std::make_unique<Reader>(std::move(capture));
+    if (capture.isOpened()) return std::make_unique<Reader>(capture);
   } catch (const cv::Exception&) {  // the same as "not opened"
     return nullptr;
   }
@@ -61,7 +60,7 @@ std::unique_ptr<VideoWriter> create(const std::string& name, double frames_per_s
   for (const int code : codes) {
     try {
       cv::VideoWriter writer(name, cv::CAP_FFMPEG, code, frames_per_second, size);
-      if (writer.isOpened()) return std::make_unique<Writer>(std::move(writer));
+      if (writer.isOpened()) return std::make_unique<Writer>(writer);
     } catch (const cv::Exception&) {
       continue;
     }

@@ -42,12 +42,12 @@ struct Row {
 };
 
 const std::vector<Row>& rows() {
-  static const std::vector<Row> kRows{
+  static const std::vector<Row> table{
 #define DCN_PREBUILT(source, ...) {source, {__VA_ARGS__}},
 #include "runtime/prebuilt_kernels.def"
 #undef DCN_PREBUILT
   };
-  return kRows;
+  return table;
 }
 
 KernelRequest to_request(const Row& row) {
