@@ -45,10 +45,10 @@ enum class Activation : std::uint8_t { kNone, kRelu };
 /// The data type is one for all of them: f32, f16, bf16 or f64. Positions are computed, and sums accumulated, in
 /// f32 (f64 for f64) whatever the type.
 struct DeformConv2dTensors {
-  TensorView input;                  ///< [N, in_channels, H, W], NHWC (native) or NCHW, dense or strided
+  TensorView input;                  ///< [N, in_channels, H, W], NHWC (native), NCHW, sliced or expanded
   TensorView offset;                 ///< [N, 2 * deformable_groups * kernel_h * kernel_w, OH, OW]; per tap (dy, dx)
   std::optional<TensorView> mask{};  ///< [N, deformable_groups * kernel_h * kernel_w, OH, OW]; absent: v1
-  TensorView weight;                 ///< [out_channels, in_channels / groups, kernel_h, kernel_w], contiguous
+  TensorView weight;                 ///< [out_channels, in_channels / groups, kernel_h, kernel_w], any strides
   std::optional<TensorView> bias{};  ///< [out_channels]
   TensorView output;                 ///< [N, out_channels, OH, OW], any strides that do not overlap; not the input
 };

@@ -48,4 +48,30 @@ void deform_psroi_pool(Queue& queue, const DeformPsroiPoolParams& params, const 
 /// Names of all variants in the order in which they are tried; the last is "reference", which takes every call.
 [[nodiscard]] std::vector<std::string> deform_psroi_pool_variants();
 
+/// The tensors of one backward call. Types as in the forward call; gradients have the type of the input.
+///
+/// A gradient that is absent is not computed and costs nothing. One that is given is overwritten, not added to. Sums
+/// are accumulated in f32 (f64 for f64) and rounded once. RoIs have no gradient. How many samples of a bin count is
+/// computed again, so the forward call's count is not needed.
+struct DeformPsroiPoolBackwardTensors {
+  TensorView grad_output;              ///< [R, output_dim, pooled_size, pooled_size], any strides
+  TensorView input;                    ///< as in the forward call, like rois and offset
+  TensorView rois;                     ///<
+  std::optional<TensorView> offset{};  ///<
+
+  std::optional<TensorView> grad_input{};   ///< sizes of input, strides that do not overlap
+  std::optional<TensorView> grad_offset{};  ///< sizes of offset, which must be given; strides that do not overlap
+};
+
+/// Asynchronous but for the release of its scratch, at most 64 MiB or one channel of one picture, whatever the batch.
+/// R = 0 is valid: grad_input is then zeros. `params.force_variant` names a variant of the backward list. Every variant
+/// gives the same bits in each run on one device.
+/// \throws Error kInvalidArgument naming the tensor; kUnsupported when the device has no such type or the forced
+///         variant declines.
+void deform_psroi_pool_backward(Queue& queue, const DeformPsroiPoolParams& params,
+                                const DeformPsroiPoolBackwardTensors& tensors);
+
+/// Names of all variants in the order in which they are tried; the last is "reference", which takes every call.
+[[nodiscard]] std::vector<std::string> deform_psroi_pool_backward_variants();
+
 }  // namespace dcn

@@ -11,7 +11,7 @@ struct DeformConv2dArgs {
   const void* input;
   const void* offset;
   const void* mask;    ///< null: every tap counts fully
-  const void* weight;  ///< reference: as the user's tensor; fused: packed by deform_conv2d_pack
+  const void* weight;  ///< reference: dense; fused: packed by deform_conv2d_pack
   const void* bias;    ///< null: none. Reference: element type; fused: f32
   const void* zeros;   ///< fused: `in_channels` zeros, read in place of corners outside of the picture
   void* output;
@@ -49,8 +49,22 @@ struct DeformConv2dPackArgs {
   const void* bias;  ///< null: zeros are written
   float* packed_weight;
   float* packed_bias;  ///< [groups, panels_per_group, panel width]
+  long long weight_stride[4];
+  long long bias_stride;
   long long in_channels, out_channels;
-  int taps;
+  int kernel_h, kernel_w;
   int groups, deformable_groups;
   int panels_per_group;
+};
+
+/// deform_conv2d_copy: weight and bias of any strides into dense ones, for the reference.
+struct DeformConv2dCopyArgs {
+  const void* weight;
+  const void* bias;  ///< null: none
+  void* dense_weight;
+  void* dense_bias;
+  long long weight_stride[4];
+  long long bias_stride;
+  long long out_channels, group_channels;
+  int kernel_h, kernel_w;
 };

@@ -357,7 +357,8 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void
   const long long id = static_cast<long long>(item.get_global_id(0));
   const long long group_channels = args.in_channels / args.groups;
   const long long group_outputs = args.out_channels / args.groups;
-  const long long depth = group_channels * args.taps;
+  const long long taps = static_cast<long long>(args.kernel_h) * args.kernel_w;
+  const long long depth = group_channels * taps;
   const long long panels = static_cast<long long>(args.groups) * args.panels_per_group;
   const long long weights = panels * depth * kPanel;
   if (id >= weights + panels * kPanel) return;
@@ -370,7 +371,8 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void
   const bool valid = output < group_outputs;
   if (is_bias) {
     const auto* bias = static_cast<const Element*>(args.bias);
-    args.packed_bias[id - weights] = valid && bias != nullptr ? load(bias[group * group_outputs + output]) : 0.0f;
+    args.packed_bias[id - weights] =
+        valid && bias != nullptr ? load(bias[(group * group_outputs + output) * args.bias_stride]) : 0.0f;
     return;
   }
   // Walk the cuts of the group to the one that holds this row.
@@ -381,13 +383,14 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void
   while (true) {
     const long long next = (cut / deformable_channels + 1) * deformable_channels;
     cut_end = next < (group + 1) * group_channels ? next : (group + 1) * group_channels;
-    if (rest < (cut_end - cut) * args.taps) break;
-    rest -= (cut_end - cut) * args.taps;
+    if (rest < (cut_end - cut) * taps) break;
+    rest -= (cut_end - cut) * taps;
     cut = cut_end;
   }
   const long long tap = rest / (cut_end - cut);
   const long long channel = cut + rest % (cut_end - cut) - group * group_channels;
   const auto* weight = static_cast<const Element*>(args.weight);
-  args.packed_weight[id] =
-      valid ? load(weight[((group * group_outputs + output) * group_channels + channel) * args.taps + tap]) : 0.0f;
+  const long long at = (group * group_outputs + output) * args.weight_stride[0] + channel * args.weight_stride[1] +
+                       tap / args.kernel_w * args.weight_stride[2] + tap % args.kernel_w * args.weight_stride[3];
+  args.packed_weight[id] = valid ? load(weight[at]) : 0.0f;
 }

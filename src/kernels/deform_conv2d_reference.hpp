@@ -85,3 +85,23 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY(
          out_y * static_cast<Index>(args.output_stride[2]) + out_x * static_cast<Index>(args.output_stride[3])] =
       store(sum);
 }
+
+/// One work-item per element of the weight, then of the bias.
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY(
+    (sycl::ext::oneapi::experimental::nd_range_kernel<1>)) void deform_conv2d_copy(DeformConv2dCopyArgs args) {
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
+  const long long id = static_cast<long long>(item.get_global_id(0));
+  const long long taps = static_cast<long long>(args.kernel_h) * args.kernel_w;
+  const long long weights = args.out_channels * args.group_channels * taps;
+  if (id < weights) {
+    const long long tap = id % taps;
+    const long long channel = id / taps % args.group_channels;
+    const long long output = id / taps / args.group_channels;
+    const long long at = output * args.weight_stride[0] + channel * args.weight_stride[1] +
+                         tap / args.kernel_w * args.weight_stride[2] + tap % args.kernel_w * args.weight_stride[3];
+    static_cast<Element*>(args.dense_weight)[id] = static_cast<const Element*>(args.weight)[at];
+  } else if (id < weights + args.out_channels && args.bias != nullptr) {
+    const long long output = id - weights;
+    static_cast<Element*>(args.dense_bias)[output] = static_cast<const Element*>(args.bias)[output * args.bias_stride];
+  }
+}

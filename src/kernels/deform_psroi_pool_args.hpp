@@ -23,3 +23,15 @@ struct DeformPsroiPoolArgs {
   double spatial_scale, trans_std;
 };
 static_assert(sizeof(DeformPsroiPoolArgs) <= 1024, "argument space of some devices");
+
+/// The backward call. `pool.output` is the gradient of the output; `pool.count` is not used.
+struct DeformPsroiPoolBackwardArgs {
+  DeformPsroiPoolArgs pool;
+  void* grad_input;
+  void* grad_offset;
+  void* scratch;  ///< Real, [height * width][plane_count]
+  long long grad_input_stride[4];
+  long long grad_offset_stride[4];
+  long long first_plane, plane_count;  ///< channels of pictures that a launch for grad_input takes
+};
+static_assert(sizeof(DeformPsroiPoolBackwardArgs) <= 1024, "argument space of some devices");

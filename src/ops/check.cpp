@@ -40,10 +40,6 @@ void expect_type(std::string_view name, const TensorView& view, DataType type, s
   }
 }
 
-void expect_contiguous(std::string_view name, const TensorView& view) {
-  if (!view.is_contiguous()) throw invalid("{}: {} is not contiguous: copy it first", name, view.describe());
-}
-
 void expect_no_overlap(std::string_view name, const TensorView& view) {
   if (view.elements() == 0) return;
   std::vector<int> order(static_cast<std::size_t>(view.rank));

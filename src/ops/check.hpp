@@ -28,7 +28,6 @@ void expect_range(std::string_view name, std::int64_t value, std::int64_t low, s
 /// Rank, and strides that are not negative.
 void expect_view(std::string_view name, const TensorView& view, int rank, std::string_view shape);
 void expect_type(std::string_view name, const TensorView& view, DataType type, std::string_view as);
-void expect_contiguous(std::string_view name, const TensorView& view);
 /// Every element has a place of its own.
 void expect_no_overlap(std::string_view name, const TensorView& view);
 /// `view` has data unless it is empty.

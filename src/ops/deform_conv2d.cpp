@@ -120,7 +120,7 @@ void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional
     copy.kernel_h = state.schedule.args.kernel_h;
     copy.kernel_w = state.schedule.args.kernel_w;
     const auto elements = static_cast<std::size_t>(weight.elements() + weight.sizes[0]);
-    runtime::launch(state.queue, state.pack, runtime::range_1d(div_up(elements, kFlatGroup), kFlatGroup), copy);
+    runtime::launch(state.queue, state.pack, runtime::range_elements(elements), copy);
     return;
   }
   const DeformConv2dArgs& args = state.schedule.args;

@@ -1,5 +1,13 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <optional>
+#include <string_view>
+
 #include "dcn/deform_conv2d.hpp"
+#include "dcn/deform_conv2d_backward.hpp"
 #include "ops/check.hpp"
+#include "ops/deform_conv2d_backward_plan.hpp"
 #include "ops/deform_conv2d_plan.hpp"
 
 namespace dcn {
@@ -44,11 +52,17 @@ void check_params(const DeformConv2dParams& params) {
   expect_range("deformable_groups", params.deformable_groups, 1, kMaxExtent);
 }
 
-}  // namespace
+/// The tensors that forward and backward have in common. `result` is the output, or its gradient.
+struct Operands {
+  const TensorView& input;
+  const TensorView& offset;
+  const std::optional<TensorView>& mask;
+  const TensorView& weight;
+  const TensorView& result;
+  std::string_view result_name;
+};
 
-void check_deform_conv2d(const DeformConv2dDesc& desc) {
-  const DeformConv2dParams& params = desc.params;
-  const DeformConv2dTensors& tensors = desc.tensors;
+void check_operands(const DeformConv2dParams& params, const Operands& tensors, bool mask_is_logit) {
   check_params(params);
 
   const TensorView& input = tensors.input;
@@ -79,13 +93,6 @@ void check_deform_conv2d(const DeformConv2dDesc& desc) {
                "input's channels / groups");
   expect_equal("weight", weight.sizes[2], "rows", params.kernel_h, "kernel_h");
   expect_equal("weight", weight.sizes[3], "columns", params.kernel_w, "kernel_w");
-  expect_contiguous("weight", weight);
-  if (tensors.bias) {
-    expect_view("bias", *tensors.bias, 1, "[out_channels]");
-    expect_type("bias", *tensors.bias, input.type, "input");
-    expect_equal("bias", tensors.bias->sizes[0], "values", weight.sizes[0], "weight's output channels");
-    expect_contiguous("bias", *tensors.bias);
-  }
 
   const std::int64_t out_height = params.output_h(height);
   const std::int64_t out_width = params.output_w(width);
@@ -112,15 +119,63 @@ void check_deform_conv2d(const DeformConv2dDesc& desc) {
     expect_equal("mask", tensors.mask->sizes[1], "channels", params.deformable_groups * taps,
                  "deformable_groups * kernel_h * kernel_w");
     check_plane("mask", *tensors.mask);
-  } else if (desc.mask_is_logit) {
+  } else if (mask_is_logit) {
     throw invalid("mask: absent, expected one (mask_is_logit is set)");
   }
 
-  expect_view("output", tensors.output, 4, "[N, out_channels, OH, OW]");
-  expect_type("output", tensors.output, input.type, "input");
-  expect_equal("output", tensors.output.sizes[1], "channels", weight.sizes[0], "weight's output channels");
-  check_plane("output", tensors.output);
+  expect_view(tensors.result_name, tensors.result, 4, "[N, out_channels, OH, OW]");
+  expect_type(tensors.result_name, tensors.result, input.type, "input");
+  expect_equal(tensors.result_name, tensors.result.sizes[1], "channels", weight.sizes[0], "weight's output channels");
+  check_plane(tensors.result_name, tensors.result);
+}
+
+void check_bias(std::string_view name, const TensorView& bias, const TensorView& weight, std::string_view like) {
+  expect_view(name, bias, 1, "[out_channels]");
+  expect_type(name, bias, weight.type, like);
+  expect_equal(name, bias.sizes[0], "values", weight.sizes[0], "weight's output channels");
+}
+
+/// A gradient has the sizes and type of its tensor, and a place for each element.
+void check_gradient(std::string_view name, const std::optional<TensorView>& gradient, const TensorView& of,
+                    std::string_view of_name) {
+  if (!gradient) return;
+  expect_view(name, *gradient, of.rank, of_name);
+  expect_type(name, *gradient, of.type, of_name);
+  for (std::size_t d = 0; d < static_cast<std::size_t>(of.rank); ++d) {
+    if (gradient->sizes[d] != of.sizes[d]) {
+      throw invalid("{}: [{}], expected [{}] (the sizes of {})", name, fmt::join(gradient->shape(), ", "),
+                    fmt::join(of.shape(), ", "), of_name);
+    }
+  }
+  expect_no_overlap(name, *gradient);
+}
+
+}  // namespace
+
+void check_deform_conv2d(const DeformConv2dDesc& desc) {
+  const DeformConv2dTensors& tensors = desc.tensors;
+  check_operands(desc.params, {tensors.input, tensors.offset, tensors.mask, tensors.weight, tensors.output, "output"},
+                 desc.mask_is_logit);
+  if (tensors.bias) check_bias("bias", *tensors.bias, tensors.weight, "input");
   expect_no_overlap("output", tensors.output);
+}
+
+void check_deform_conv2d_backward(const DeformConv2dBackwardDesc& desc) {
+  const DeformConv2dBackwardTensors& tensors = desc.tensors;
+  check_operands(desc.params,
+                 {tensors.input, tensors.offset, tensors.mask, tensors.weight, tensors.grad_output, "grad_output"},
+                 desc.mask_is_logit);
+  check_gradient("grad_input", tensors.grad_input, tensors.input, "input");
+  check_gradient("grad_offset", tensors.grad_offset, tensors.offset, "offset");
+  if (tensors.grad_mask) {
+    if (!tensors.mask) throw invalid("grad_mask: given, but there is no mask");
+    check_gradient("grad_mask", tensors.grad_mask, *tensors.mask, "mask");
+  }
+  check_gradient("grad_weight", tensors.grad_weight, tensors.weight, "weight");
+  if (tensors.grad_bias) {
+    check_bias("grad_bias", *tensors.grad_bias, tensors.weight, "input");
+    expect_no_overlap("grad_bias", *tensors.grad_bias);
+  }
 }
 
 }  // namespace ops

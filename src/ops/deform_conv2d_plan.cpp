@@ -194,7 +194,7 @@ DeformConv2dSchedule plan_deform_conv2d(const DeformConv2dDesc& desc, const Devi
   const TensorView* mask = tensors.mask ? &*tensors.mask : nullptr;
   const DeformConv2dVariant& variant = schedule.variant;
   if (variant.panel == 0) {
-    schedule.index = index_width({&tensors.input, &tensors.offset, mask, &tensors.weight, &tensors.output});
+    schedule.index = index_width({&tensors.input, &tensors.offset, mask, &tensors.output}, {tensors.weight.elements()});
     if (desc.force_wide_index) schedule.index = IndexWidth::k64;
     return schedule;
   }
