@@ -1,0 +1,108 @@
+"""Finding and loading the compiled library and the SYCL runtime that it needs."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import os
+import re
+import sys
+from pathlib import Path
+
+RUNTIME_PACKAGE = "intel-sycl-rt"
+MINIMUM_TORCH = (2, 9)
+_loaded: Path | None = None
+
+
+def path() -> Path:
+    """The library of PyTorch operators: the package's own, or what SYCL_DCN_LIBRARY names."""
+    override = os.environ.get("SYCL_DCN_LIBRARY")
+    return Path(override) if override else Path(__file__).parent / "_lib" / "libsycl_dcn_torch.so"
+
+
+def needed_sycl(library: Path) -> str:
+    """The name of the SYCL runtime that `library` was linked with, such as "libsycl.so.9"."""
+    found = re.search(rb"\0(libsycl\.so\.\d+)\0", library.read_bytes())
+    if not found:
+        raise ImportError(f"{library}: not a library of sycl_dcn (it needs no SYCL runtime): reinstall sycl-dcn")
+    return found.group(1).decode()
+
+
+def loaded_sycl() -> list[Path]:
+    """Every SYCL runtime that this process has loaded."""
+    try:
+        maps = Path("/proc/self/maps").read_text()
+    except OSError:
+        return []
+    names = {line.split(maxsplit=5)[-1] for line in maps.splitlines() if "/libsycl.so." in line}
+    return sorted(Path(name) for name in names)
+
+
+def runtime_folders() -> list[Path]:
+    """Where the SYCL runtime may lie, best first."""
+    folders = []
+    try:
+        for file in importlib.metadata.files(RUNTIME_PACKAGE) or []:
+            if file.name.startswith("libsycl.so"):
+                folders.append(Path(file.locate()).resolve().parent)
+                break
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    folders.append(Path(sys.prefix) / "lib")
+    return folders
+
+
+def version_of(sycl: Path) -> str:
+    """A runtime's full version as its files tell it, such as "libsycl.so.9.0.0 in /usr/lib"."""
+    sycl = sycl.resolve()
+    exact = [p.name for p in sycl.parent.glob("libsycl.so.*.*.*") if p.suffix != ".py" and "gdb" not in p.name]
+    return f"{exact[0] if len(exact) == 1 else sycl.name} in {sycl.parent}"
+
+
+def check_sycl(library: Path) -> None:
+    """Makes sure that one process holds one SYCL runtime.
+
+    A runtime that is loaded already (by PyTorch's XPU build, dpctl, ...) is used when its name is the one that we were
+    built with. Another one cannot be: queues and memory of one mean nothing to the other.
+    """
+    needed = needed_sycl(library)
+    loaded = loaded_sycl()
+    strangers = [p for p in loaded if not re.match(re.escape(needed) + r"(\.|$)", p.name)]
+    if strangers:
+        raise ImportError(
+            f"sycl_dcn was built for {needed}, but this process has loaded {version_of(strangers[0])}. Two SYCL runtimes in "
+            f"one process cannot share queues or memory. Build sycl_dcn from source against that one "
+            f"(SYCLDCN_WHEELS=<its prefix> pip install --no-deps .), or install a PyTorch or dpctl made for {needed}")
+    if loaded:
+        return
+    for folder in runtime_folders():
+        if (folder / needed).exists():
+            # Global, so that whoever needs the same name later finds this one.
+            ctypes.CDLL(str(folder / needed), mode=ctypes.RTLD_GLOBAL)
+            return
+    # Else the loader looks where the library itself points.
+
+
+def load() -> Path:
+    """Loads the library once, which registers the operators. Raises ImportError with what to do."""
+    global _loaded
+    if _loaded is not None:
+        return _loaded
+    import torch
+
+    have = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
+    if have < MINIMUM_TORCH:
+        raise ImportError(f"sycl_dcn needs PyTorch {'.'.join(map(str, MINIMUM_TORCH))} or newer, this is "
+                          f"{torch.__version__}: pip install --upgrade torch")
+    library = path()
+    if not library.is_file():
+        raise ImportError(f"{library} is missing: install the package (pip install . in the checkout), or set "
+                          "SYCL_DCN_LIBRARY to a libsycl_dcn_torch.so")
+    check_sycl(library)
+    try:
+        torch.ops.load_library(str(library))
+    except OSError as error:
+        raise ImportError(f"{library} cannot be loaded ({error}). `python -m sycl_dcn.doctor` shows what is missing; "
+                          f"usually `pip install {RUNTIME_PACKAGE} intel-opencl-rt` helps") from error
+    _loaded = library
+    return library

@@ -1,0 +1,59 @@
+"""torchvision's module."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .functional import Pair, deform_conv2d, pair
+
+
+class DeformConv2d(nn.Module):
+    """`torchvision.ops.DeformConv2d`: the same arguments, parameter names and initial values.
+
+    `forward(input, offset, mask=None)`: see `sycl_dcn.deform_conv2d`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
+                 dilation: Pair = 1, groups: int = 1, bias: bool = True) -> None:
+        super().__init__()
+        if in_channels % groups:
+            raise ValueError(f"in_channels: {in_channels}, expected a multiple of groups = {groups}")
+        if out_channels % groups:
+            raise ValueError(f"out_channels: {out_channels}, expected a multiple of groups = {groups}")
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = pair("kernel_size", kernel_size)
+        self.stride = pair("stride", stride)
+        self.padding = pair("padding", padding)
+        self.dilation = pair("dilation", dilation)
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *self.kernel_size))
+        if bias:
+            self.bias = nn.Parameter(torch.empty(out_channels))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """torch.nn.Conv2d's initial values."""
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.weight[0].numel())
+            nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: Tensor, offset: Tensor, mask: Tensor | None = None) -> Tensor:
+        return deform_conv2d(input, offset, self.weight, self.bias, stride=self.stride, padding=self.padding,
+                             dilation=self.dilation, mask=mask)
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        if self.padding != (0, 0):
+            text += f", padding={self.padding}"
+        if self.dilation != (1, 1):
+            text += f", dilation={self.dilation}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        return text if self.bias is not None else text + ", bias=False"
