@@ -1,0 +1,210 @@
+/// \file csy_api.hpp
+/// What stands for CUDA's runtime API and PyTorch's CUDA parts in migrated host code. Included by csy.hpp; README.md
+/// lists the CUDA name of each.
+#pragma once
+
+namespace csy {
+
+// ---- Global variables of the device ----
+
+template <typename T>
+struct global {
+  T value{};
+  detail::global_variable record;
+  detail::unit* owner;
+  global(detail::unit& in, const char* name) : record{detail::name_of(name), &value, sizeof(T), false}, owner(&in) {
+    in.globals.push_back(&record);
+  }
+  global(detail::unit& in, const char* name, const T& initial) : global(in, name) {
+    std::memcpy(&value, &initial, sizeof(T));
+    record.has_value = true;
+  }
+  T& get() { return value; }
+  /// The variable on the current device, or nullptr as long as none of its kernels has been compiled there.
+  char* on_device() {
+    const auto found = owner->addresses.find({detail::key_of(*current_stream()), record.name});
+    return found == owner->addresses.end() ? nullptr : static_cast<char*>(found->second);
+  }
+};
+/// `__device__ T name = initial;` is CSY_GLOBAL(name, T, initial); kernels use name.get().
+#define CSY_GLOBAL(name, type, ...)                                                 \
+  extern csy::global<std::type_identity_t<type>> name;                              \
+  csy::global<std::type_identity_t<type>> name {                                    \
+    csy::this_unit::get(), csy::detail::spelled<&name>() __VA_OPT__(, ) __VA_ARGS__ \
+  }
+
+// ---- CUDA's runtime API. Functions throw on failure; they return `success` so that checks of the result stay valid.
+// ----
+
+template <typename T>
+error memcpy_to_symbol(global<T>& to, const void* from, std::size_t n, std::size_t offset = 0) {
+  sycl::queue& queue = *current_stream();
+  queue.memcpy(reinterpret_cast<char*>(&to.value) + offset, from, n).wait_and_throw();
+  to.record.has_value = true;  // what kernels that are compiled later start with
+  if (char* address = to.on_device()) queue.memcpy(address + offset, from, n).wait_and_throw();
+  return success;
+}
+template <typename T>
+error memcpy_from_symbol(void* to, global<T>& from, std::size_t n, std::size_t offset = 0) {
+  char* address = from.on_device();
+  if (address == nullptr) address = reinterpret_cast<char*>(&from.value);
+  current_stream()->memcpy(to, address + offset, n).wait_and_throw();
+  return success;
+}
+template <typename T, typename P>
+error symbol_address(P** p, global<T>& of) {
+  if (of.owner->instances.empty()) detail::fail(of.record.name + " has no address: no kernel of its file is launched");
+  if (of.on_device() == nullptr) detail::built_for(*of.owner->instances.front(), *current_stream());
+  *p = reinterpret_cast<P*>(of.on_device());
+  return success;
+}
+
+namespace detail {
+template <typename T>
+error allocated(T** p, void* memory, std::size_t bytes) {
+  if (memory == nullptr && bytes != 0) fail("out of memory: " + std::to_string(bytes) + " bytes");
+  *p = static_cast<T*>(memory);
+  return success;
+}
+inline error done(sycl::event event, bool wait) {
+  if (wait) event.wait_and_throw();
+  return success;
+}
+}  // namespace detail
+template <typename T>
+error malloc(T** p, std::size_t bytes) {
+  return detail::allocated(p, sycl::malloc_device(bytes, *current_stream()), bytes);
+}
+template <typename T>
+error malloc_host(T** p, std::size_t bytes) {
+  return detail::allocated(p, sycl::malloc_host(bytes, *current_stream()), bytes);
+}
+template <typename T>
+error malloc_managed(T** p, std::size_t bytes) {
+  return detail::allocated(p, sycl::malloc_shared(bytes, *current_stream()), bytes);
+}
+inline error free(const void* p) {
+  current_stream()->wait_and_throw();
+  if (p != nullptr) sycl::free(const_cast<void*>(p), *current_stream());
+  return success;
+}
+inline error memcpy(void* to, const void* from, std::size_t n) {
+  return detail::done(current_stream()->memcpy(to, from, n), true);
+}
+inline error memcpy_async(void* to, const void* from, std::size_t n, stream s = nullptr) {
+  auto& queue = detail::queue_of(s);
+  return detail::done(queue.memcpy(to, from, n), queue.get_device().is_cpu());
+}
+inline error memcpy_2d(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t width,
+                       std::size_t height) {
+  for (std::size_t y = 0; y < height; ++y) {
+    current_stream()->memcpy(static_cast<char*>(to) + y * to_pitch, static_cast<const char*>(from) + y * from_pitch,
+                             width);
+  }
+  current_stream()->wait_and_throw();
+  return success;
+}
+inline error memset(void* p, int value, std::size_t n) {
+  return detail::done(current_stream()->memset(p, value, n), true);
+}
+inline error memset_async(void* p, int value, std::size_t n, stream s = nullptr) {
+  auto& queue = detail::queue_of(s);
+  return detail::done(queue.memset(p, value, n), queue.get_device().is_cpu());
+}
+inline error stream_create(stream* s) {
+  *s = new sycl::queue(current_stream()->get_context(), current_stream()->get_device(),
+                       sycl::property::queue::in_order());
+  return success;
+}
+inline error stream_synchronize(stream s) { return detail::queue_of(s).wait_and_throw(), success; }
+inline error stream_query(stream s) { return detail::queue_of(s).ext_oneapi_empty() ? success : not_ready; }
+inline error stream_destroy(stream s) { return stream_synchronize(s), delete s, success; }
+inline error device_synchronize() { return stream_synchronize(nullptr); }
+
+/// Recording waits for the work before it, so that times are those of the host's clock.
+using event = std::chrono::steady_clock::time_point*;
+inline error event_create(event* e) { return *e = new std::chrono::steady_clock::time_point(), success; }
+inline error event_destroy(event e) { return delete e, success; }
+inline error event_record(event e, stream s = nullptr) {
+  return stream_synchronize(s), *e = std::chrono::steady_clock::now(), success;
+}
+inline error event_synchronize(event) { return success; }
+inline error event_query(event) { return success; }
+inline error stream_wait_event(stream, event) { return success; }
+inline error event_elapsed_time(float* milliseconds, event from, event to) {
+  *milliseconds = std::chrono::duration<float, std::milli>(*to - *from).count();
+  return success;
+}
+
+struct device_properties {
+  char name[256];
+  std::size_t totalGlobalMem, sharedMemPerBlock, sharedMemPerBlockOptin, sharedMemPerMultiprocessor;
+  int warpSize, maxThreadsPerBlock, maxThreadsDim[3], maxGridSize[3], multiProcessorCount, maxThreadsPerMultiProcessor;
+  int major, minor, clockRate, regsPerBlock;
+};
+inline error get_device_properties(device_properties* p, int = 0) {
+  const sycl::device device = current_stream()->get_device();
+  const int group = int(std::min<std::size_t>(device.get_info<sycl::info::device::max_work_group_size>(), 1024));
+  const std::size_t local = device.get_info<sycl::info::device::local_mem_size>();
+  *p = {{},
+        device.get_info<sycl::info::device::global_mem_size>(),
+        local,
+        local,
+        local,
+        warp_size,
+        group,
+        {group, group, 64},
+        {2147483647, 65535, 65535},
+        int(device.get_info<sycl::info::device::max_compute_units>()),
+        2048,
+        8,
+        0,
+        int(device.get_info<sycl::info::device::max_clock_frequency>()) * 1000,
+        65536};
+  device.get_info<sycl::info::device::name>().copy(p->name, sizeof(p->name) - 1);
+  return success;
+}
+CSY_OWN inline const device_properties* current_device_properties() {
+  static const auto* const one = [] {
+    auto* p = new device_properties;
+    get_device_properties(p);
+    return p;
+  }();
+  return one;
+}
+inline error mem_get_info(std::size_t* available, std::size_t* total) {
+  return *available = *total = current_device_properties()->totalGlobalMem, success;
+}
+/// With several XPUs, PyTorch's current one is used: these two count one device.
+inline error get_device(int* index) { return *index = 0, success; }
+inline error set_device(int) { return success; }
+inline error get_device_count(int* count) { return *count = 1, success; }
+
+// ---- PyTorch ----
+
+/// Whether kernels may be given this tensor: x.is_cuda() of the original.
+template <typename Tensor>
+bool on_device(const Tensor& x) {
+  return detail::chosen() == detail::choice::xpu ? x.is_xpu() : detail::chosen() == detail::choice::cpu && x.is_cpu();
+}
+#if defined(CSY_HAS_TORCH)
+inline c10::DeviceType device_type() {
+  return detail::chosen() == detail::choice::xpu ? c10::DeviceType::XPU : c10::DeviceType::CPU;
+}
+#endif
+/// at::cuda::CUDAGuard and its relatives: makes a tensor's XPU the current one; nothing to do on the CPU.
+class device_guard {
+ public:
+  template <typename... Any>
+  explicit device_guard([[maybe_unused]] const Any&... device) {
+#if defined(CSY_TORCH_XPU)
+    if constexpr ((std::is_convertible_v<Any, c10::Device> && ...)) (guard_.reset_device(device), ...);
+#endif
+  }
+#if defined(CSY_TORCH_XPU)
+ private:
+  c10::OptionalDeviceGuard guard_;
+#endif
+};
+
+}  // namespace csy

@@ -1,0 +1,499 @@
+/// \file csy_host.hpp
+/// The host's side of csy.hpp: the device, the run-time compiler, launches.
+#pragma once
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+#if __has_include(<c10/core/Device.h>)
+#include <c10/core/Device.h>
+#define CSY_HAS_TORCH 1
+#endif
+#if defined(CSY_TORCH_XPU)  // a PyTorch with XPU support: its queues, its devices
+#include <c10/core/DeviceGuard.h>
+#include <c10/xpu/XPUFunctions.h>
+#include <c10/xpu/XPUStream.h>
+#define CSY_DISPATCH_KEY XPU
+#else
+#define CSY_DISPATCH_KEY CPU
+#endif
+#if !defined(CSY_DEFINES)  // the macros of the project's build, "A=1,B", for the run-time compiler
+#define CSY_DEFINES ""
+#endif
+
+namespace csy {
+
+using stream = sycl::queue*;
+
+enum error : int { success = 0, invalid_value = 1, not_ready = 600 };
+inline const char* error_string(error e) {
+  return e == success ? "no error" : e == not_ready ? "not ready" : "invalid value";
+}
+inline error last_error() { return success; }
+
+/// Marks what every migrated library has a copy of its own of, although several live in one process.
+#define CSY_OWN __attribute__((visibility("hidden")))
+
+/// Held while the run-time compiler, which keeps state, works for any of the process's migrated libraries.
+inline std::mutex compiler_mutex;
+
+namespace detail {
+
+extern "C" CSY_OWN const char __start_csy_text[], __stop_csy_text[];
+
+[[noreturn]] inline void fail(const std::string& message) { throw std::runtime_error(message); }
+
+inline std::filesystem::path sycl_folder() {
+  Dl_info where{};
+  if (dladdr(reinterpret_cast<void*>(&sycl::device::get_devices), &where) == 0) return {};
+  return std::filesystem::path(where.dli_fname).parent_path();
+}
+
+/// Must come before the first SYCL call: shows the OpenCL loader the CPU device beside the SYCL runtime, which is
+/// registered nowhere, and keeps compiled kernels on disk. Variables that the user has set are left alone.
+CSY_OWN inline const bool announced = [] {
+  std::error_code ignored;
+  const auto driver = sycl_folder() / "libintelocl.so";
+  if (std::filesystem::exists(driver, ignored)) setenv("OCL_ICD_FILENAMES", driver.c_str(), 0);
+  setenv("SYCL_CACHE_PERSISTENT", "1", 0);
+  return true;
+}();
+
+enum class choice { cpu, xpu, none };
+CSY_OWN inline choice chosen() {
+  static const choice value = [] {
+    const char* text = std::getenv("CSY_DEVICE");
+    const std::string_view word = text == nullptr || *text == 0 ? "auto" : text;
+#if defined(CSY_TORCH_XPU)
+    const bool xpu = c10::xpu::device_count() > 0;
+#else
+    const bool xpu = false;
+#endif
+    if (word == "xpu" && !xpu) fail("CSY_DEVICE=xpu, but this build of PyTorch has no XPU, or none is present");
+    if (word == "auto") return xpu ? choice::xpu : choice::cpu;
+    if (word == "cpu" || word == "xpu") return word == "cpu" ? choice::cpu : choice::xpu;
+    if (word == "none") return choice::none;
+    fail("CSY_DEVICE=" + std::string(word) + ": expected auto, cpu, xpu or none");
+  }();
+  return value;
+}
+
+/// Leaked, like all that SYCL objects hold here: drivers may be gone when destructors run at the end of the process.
+CSY_OWN inline sycl::queue& cpu_queue() {
+  static auto* const queue = [] {
+    try {
+      return new sycl::queue(sycl::cpu_selector_v, sycl::property::queue::in_order());
+    } catch (const sycl::exception& e) {
+      fail("no SYCL CPU device: pip install intel-opencl-rt into the environment that holds " + sycl_folder().string() +
+           " (" + e.what() + ")");
+    }
+  }();
+  return *queue;
+}
+
+// ---- The device's text ----
+
+using texts = std::map<std::string, std::string_view>;
+CSY_OWN inline const texts& embedded() {
+  static const auto* const all = [] {
+    auto* found = new texts;
+    for (const char* at = __start_csy_text; at + 16 <= __stop_csy_text;) {
+      std::uint64_t size[2];
+      std::memcpy(size, at, 16);
+      at += 16;
+      found->emplace(std::filesystem::path(std::string(at, size[0])).lexically_normal().string(),
+                     std::string_view(at + size[0], size[1]));
+      at += size[0] + size[1];
+      at += -reinterpret_cast<std::uintptr_t>(at) & 7;
+    }
+    return found;
+  }();
+  return *all;
+}
+
+/// The embedded file that `name`, included in `from`, means; nullptr for a file that is not embedded.
+inline const texts::value_type* resolve(const std::string& name, const std::string& from) {
+  const auto beside = embedded().find((std::filesystem::path(from).parent_path() / name).lexically_normal().string());
+  if (beside != embedded().end()) return &*beside;
+  std::string tail = std::filesystem::path(name).lexically_normal().string();
+  while (tail.starts_with("../")) tail.erase(0, 3);
+  for (const auto& entry : embedded()) {
+    if (entry.first == tail || entry.first.ends_with("/" + tail)) return &entry;
+  }
+  return nullptr;
+}
+
+CSY_OWN inline bool kept_header(const std::string& name) {
+  static const std::set<std::string_view> kept{"cmath",  "math.h",      "cstdint", "stdint.h", "cstddef",  "stddef.h",
+                                               "limits", "climits",     "cfloat",  "float.h",  "limits.h", "cassert",
+                                               "tuple",  "type_traits", "utility", "array",    "assert.h", "algorithm"};
+  return name.starts_with("sycl/") || kept.count(name) != 0;
+}
+
+/// Appends a file with the project's headers pasted in, other #include lines but kept_headers left out, line numbers
+/// kept.
+inline void paste(const texts::value_type& file, std::vector<std::string>& open, std::string& out) {
+  if (std::find(open.begin(), open.end(), file.first) != open.end()) return;
+  open.push_back(file.first);
+  const bool once = file.second.find("#pragma once") != std::string_view::npos;
+  const auto index = std::to_string(std::distance(embedded().begin(), embedded().find(file.first)));
+  if (once) out += "#ifndef CSY_ONCE_" + index + "\n#define CSY_ONCE_" + index + "\n";
+  out += "#line 1 \"" + file.first + "\"\n";
+  std::size_t number = 0;
+  for (std::string_view rest = file.second; !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size() - 1);
+    const std::string_view line = rest.substr(0, end + 1);
+    rest.remove_prefix(end + 1);
+    ++number;
+    const std::size_t hash = line.find_first_not_of(" \t");
+    const std::size_t word =
+        hash == line.npos || line[hash] != '#' ? line.npos : line.find_first_not_of(" \t", hash + 1);
+    const std::string_view directive = word == line.npos ? std::string_view() : line.substr(word);
+    const std::size_t begin = directive.starts_with("include") ? directive.find_first_of("\"<") : line.npos;
+    if (begin != line.npos) {
+      const std::size_t stop = directive.find_first_of("\">", begin + 1);
+      const std::string name(directive.substr(begin + 1, stop == line.npos ? 0 : stop - begin - 1));
+      if (const auto* header = resolve(name, file.first); header != nullptr) {
+        paste(*header, open, out);
+        out += "#line " + std::to_string(number + 1) + " \"" + file.first + "\"\n";
+      } else {
+        out += kept_header(name) ? std::string(line) : "\n";
+      }
+    } else {
+      out += directive.starts_with("pragma once") ? std::string_view("\n") : line;
+    }
+  }
+  out += once ? "\n#endif\n" : "\n";
+  open.pop_back();
+}
+
+// ---- Instances of kernels, and what they are compiled to ----
+
+struct unit;
+/// One kernel with its template arguments.
+struct instance {
+  unit* owner;
+  std::string name;                           ///< as the source would write it
+  std::map<std::size_t, sycl::kernel> built;  ///< by queue's context and device
+};
+struct global_variable {
+  std::string name;
+  void* value;
+  std::size_t size;
+  bool has_value;
+};
+/// One .dp.cpp file.
+struct unit {
+  std::string file;
+  std::vector<instance*> instances;
+  std::vector<global_variable*> globals;
+  std::map<std::pair<std::size_t, std::string>, void*> addresses;  ///< of globals, by queue's context and device
+  std::mutex mutex;
+};
+
+template <auto F>
+constexpr const char* spelled() {
+  return __PRETTY_FUNCTION__;
+}
+/// "k<float>" of g++'s "... [with auto F = {anonymous}::k<float>]".
+inline std::string name_of(std::string text) {
+  text = text.substr(text.find("F = ") + 4);
+  text.resize(text.rfind(']'));
+  for (const std::string_view noise : {"{anonymous}::", "<unnamed>::", "(anonymous namespace)::", "(& ", "&"}) {
+    for (std::size_t at; (at = text.find(noise)) != text.npos;) text.erase(at, noise.size());
+  }
+  if (text.find('<') == text.npos && text.ends_with(')')) text.pop_back();
+  return text;
+}
+
+/// Instances that are compiled together: those of one unit with the same types as template arguments. Others may need
+/// what the device lacks (double), and would only cost time.
+inline std::string batch_of(const instance& one) {
+  if (!one.owner->globals.empty()) return {};
+  std::string key, argument;
+  int depth = 0;
+  for (const char c : one.name.substr(std::min(one.name.find('<'), one.name.size()))) {
+    depth += c == '<' ? 1 : c == '>' ? -1 : 0;
+    if (c == '<' && depth == 1) continue;
+    if ((c == ',' && depth == 1) || depth == 0) {
+      const std::size_t first = argument.find_first_not_of(' ');
+      const bool value = first == argument.npos || std::strchr("0123456789-('", argument[first]) != nullptr ||
+                         argument.substr(first) == "true" || argument.substr(first) == "false";
+      if (!value) key += argument.substr(first) + ",";
+      argument.clear();
+    } else {
+      argument += c;
+    }
+  }
+  return key;
+}
+
+inline std::string defines() {
+  std::string out;
+  std::string_view list = CSY_DEFINES;
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(','), list.size());
+    std::string one(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+    if (const std::size_t equals = one.find('='); equals != one.npos) one[equals] = ' ';
+    out += "#define " + one + "\n";
+  }
+  return out;
+}
+
+inline std::size_t key_of(const sycl::queue& queue) {
+  return std::hash<sycl::context>{}(queue.get_context()) * 31 + std::hash<sycl::device>{}(queue.get_device());
+}
+
+/// Submits a kernel with its arguments, {block, arguments...}, in groups of block.
+inline void submit(sycl::queue& queue, const sycl::kernel& kernel, dim3 grid, dim3 block, std::size_t dynamic,
+                   const void* data, std::size_t size) {
+  // Kernels with sub-groups of a fixed size are those that were compiled for flat groups.
+  const bool flat =
+      kernel.get_info<sycl::info::kernel_device_specific::compile_sub_group_size>(queue.get_device()) != 0;
+  const sycl::range<3> local =
+      flat ? sycl::range<3>(1, 1, block.x * block.y * block.z) : sycl::range<3>(block.z, block.y, block.x);
+  queue.submit([&](sycl::handler& handler) {
+    handler.set_arg(0, syclexp::raw_kernel_arg(data, size));
+    handler.set_arg(1, sycl::local_accessor<char, 1>(dynamic + 16, handler));
+    handler.parallel_for(sycl::nd_range<3>(sycl::range<3>(grid.z, grid.y, grid.x) * local, local), kernel);
+  });
+}
+
+/// What the entry for a global variable reports.
+inline void* address_in(sycl::queue& queue, const sycl::kernel& kernel) {
+  void** slot = sycl::malloc_host<void*>(1, queue);
+  const struct {
+    block_shape block;
+    void** out;
+  } call{{1, 1, 1}, slot};
+  submit(queue, kernel, 1, 1, 0, &call, sizeof(call));
+  queue.wait_and_throw();
+  void* address = *slot;
+  sycl::free(slot, queue);
+  return address;
+}
+
+/// Compiles the batch of `wanted` for the queue's device.
+inline void build(instance& wanted, sycl::queue& queue) {
+  unit& from = *wanted.owner;
+  const std::size_t key = key_of(queue);
+  std::vector<instance*> batch;
+  for (instance* one : from.instances) {
+    if (batch_of(*one) == batch_of(wanted)) batch.push_back(one);
+  }
+  std::sort(batch.begin(), batch.end(), [](auto* a, auto* b) { return a->name < b->name; });
+  std::string body;
+  std::vector<std::string> open;
+  const auto* file = resolve(from.file, "");
+  if (file == nullptr) fail("the text of " + from.file + " is not in this library");
+  paste(*file, open, body);
+  std::string text = "#define CSY_JIT 1\n";
+  if (body.find("csy::warp_") != body.npos) text += "#define CSY_FLAT 1\n";
+  paste(*resolve("csy.hpp", ""), open, text);
+  text += defines() + body;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    text += "CSY_ENTRY(" + std::to_string(i) + ", " + batch[i]->name + ")\n";
+  }
+  for (std::size_t i = 0; i < from.globals.size(); ++i) {
+    text +=
+        "CSY_ENTRY(" + std::to_string(batch.size() + i) + ", csy::detail::report<&" + from.globals[i]->name + ">)\n";
+  }
+  std::vector<std::string> options{"-std=c++20"};
+  if (!from.globals.empty()) options.emplace_back("-fsycl-device-code-split=off");
+  const char* verbose = std::getenv("CSY_VERBOSE");
+  if (verbose != nullptr && std::string_view(verbose) == "2") std::fputs(text.c_str(), stderr);
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    const std::scoped_lock lock(compiler_mutex);
+    auto source = syclexp::create_kernel_bundle_from_source(queue.get_context(), syclexp::source_language::sycl, text);
+    auto bundle = syclexp::build(source, {queue.get_device()}, syclexp::properties{syclexp::build_options{options}});
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      batch[i]->built.emplace(key, bundle.ext_oneapi_get_kernel("csy_entry_" + std::to_string(i)));
+    }
+    for (std::size_t i = 0; i < from.globals.size(); ++i) {
+      const global_variable& g = *from.globals[i];
+      const auto where = bundle.ext_oneapi_get_kernel("csy_entry_" + std::to_string(batch.size() + i));
+      void*& address = from.addresses[{key, g.name}] = address_in(queue, where);
+      if (g.has_value) queue.memcpy(address, g.value, g.size).wait();
+    }
+  } catch (const sycl::exception& e) {
+    fail("kernel " + wanted.name + " of " + from.file + " does not compile for " +
+         queue.get_device().get_info<sycl::info::device::name>() + ":\n" + e.what());
+  }
+  if (verbose != nullptr && *verbose != '0') {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    std::fprintf(stderr, "csy: %s: %zu kernels in %.2f s:", from.file.c_str(), batch.size(), took.count());
+    for (const instance* one : batch) std::fprintf(stderr, " %s", one->name.c_str());
+    std::fputs("\n", stderr);
+  }
+}
+
+inline sycl::kernel built_for(instance& one, sycl::queue& queue) {
+  const std::scoped_lock lock(one.owner->mutex);
+  auto found = one.built.find(key_of(queue));
+  if (found == one.built.end()) {
+    build(one, queue);
+    found = one.built.find(key_of(queue));
+  }
+  return found->second;
+}
+
+/// Where a global variable lives on the queue's device; compiles its unit when that was not done.
+inline void* address_of(unit& owner, const global_variable& global, sycl::queue& queue) {
+  if (owner.instances.empty())
+    fail("no kernel of " + owner.file + " is launched, so " + global.name + " has no address");
+  built_for(*owner.instances.front(), queue);
+  return owner.addresses.at({key_of(queue), global.name});
+}
+}  // namespace detail
+
+// ---- Queues ----
+
+/// PyTorch's current XPU queue, else the queue of the SYCL CPU device.
+inline stream current_stream() {
+#if defined(CSY_TORCH_XPU)
+  if (detail::chosen() == detail::choice::xpu) return &c10::xpu::getCurrentXPUStream().queue();
+#endif
+  return &detail::cpu_queue();
+}
+namespace detail {
+inline sycl::queue& queue_of(stream s) { return s == nullptr ? *current_stream() : *s; }
+/// The CPU device works on the caller's own memory, which may be gone or read as soon as a call returns: wait there.
+inline void settle(sycl::queue& queue) {
+  if (queue.get_device().is_cpu()) queue.wait_and_throw();
+}
+}  // namespace detail
+
+// ---- Launching ----
+
+struct config {
+  struct bytes {
+    std::size_t count;
+    template <typename I>
+    bytes(I value) : count(static_cast<std::size_t>(value)) {}
+  };
+  dim3 grid, block;
+  bytes dynamic = 0;
+  stream queue = nullptr;
+};
+
+namespace detail {
+template <typename List>
+struct call {
+  block_shape block;
+  List list;
+};
+template <typename... P>
+struct signature {};
+template <typename... P>
+signature<P...> signature_of(void (*)(P...));
+
+template <typename Head, typename... Tail, typename A, typename... Rest>
+arguments<Head, Tail...> pack(signature<Head, Tail...>, A&& a, Rest&&... rest) {
+  if constexpr (sizeof...(Tail) == 0) {
+    return {static_cast<Head>(std::forward<A>(a))};
+  } else {
+    return {static_cast<Head>(std::forward<A>(a)), pack(signature<Tail...>(), std::forward<Rest>(rest)...)};
+  }
+}
+inline arguments<> pack(signature<>) { return {}; }
+
+inline void run(instance& one, const config& c, const void* data, std::size_t size) {
+  if (c.grid.x == 0 || c.grid.y == 0 || c.grid.z == 0) return;
+  sycl::queue& queue = queue_of(c.queue);
+  try {
+    submit(queue, built_for(one, queue), c.grid, c.block, c.dynamic.count, data, size);
+    settle(queue);
+  } catch (const sycl::exception& e) {
+    fail("kernel " + one.name + " <<<(" + std::to_string(c.grid.x) + "," + std::to_string(c.grid.y) + "," +
+         std::to_string(c.grid.z) + "), (" + std::to_string(c.block.x) + "," + std::to_string(c.block.y) + "," +
+         std::to_string(c.block.z) + "), " + std::to_string(c.dynamic.count) + ">>>: " + e.what());
+  }
+}
+
+template <auto F, typename Unit>
+struct instance_of {
+  /// Registered when the library is loaded, so that the first launch compiles its whole batch.
+  static inline instance* const record = [] {
+    auto* one = new instance{&Unit::get(), name_of(spelled<F>()), {}};
+    one->owner->instances.push_back(one);
+    return one;
+  }();
+};
+}  // namespace detail
+
+namespace {
+/// This translation unit: the file whose text holds the kernels that are launched here.
+struct this_unit {
+  static detail::unit& get() {
+    static auto* const one =
+        new detail::unit{std::filesystem::path(__BASE_FILE__).lexically_normal().string(), {}, {}, {}, {}};
+    return *one;
+  }
+};
+}  // namespace
+
+/// A kernel chosen at run time: one type per signature.
+template <typename... P>
+struct kernel {
+  detail::instance* one = nullptr;
+};
+template <auto F, typename Unit = this_unit>
+auto kernel_ref() {
+  return []<typename... P>(detail::signature<P...>) {
+    return kernel<P...>{detail::instance_of<F, Unit>::record};
+  }(decltype(detail::signature_of(F))());
+}
+template <typename... P, typename... A>
+void launch(kernel<P...> which, const config& c, A&&... a) {
+  const detail::call<detail::arguments<P...>> packed{{c.block.x, c.block.y, c.block.z},
+                                                     detail::pack(detail::signature<P...>(), std::forward<A>(a)...)};
+  detail::run(*which.one, c, &packed, sizeof(packed));
+}
+/// `launch<&k<T>>({grid, block, dynamic_bytes, stream}, arguments...)`: k<T><<<grid, block, bytes,
+/// stream>>>(arguments...).
+template <auto F, typename Unit = this_unit, typename... A>
+void launch(const config& c, A&&... a) {
+#if defined(SYCL_LANGUAGE_VERSION) && defined(__INTEL_LLVM_COMPILER)
+  // Ahead of time: not tested, since no such compiler was at hand.
+  const auto packed = detail::pack(decltype(detail::signature_of(F))(), std::forward<A>(a)...);
+  const detail::block_shape block{c.block.x, c.block.y, c.block.z};
+  sycl::queue& queue = detail::queue_of(c.queue);
+  if (c.grid.x == 0 || c.grid.y == 0 || c.grid.z == 0) return;
+  queue.submit([&](sycl::handler& handler) {
+    const sycl::local_accessor<char, 1> dynamic(c.dynamic.count + 16, handler);
+#if defined(CSY_FLAT)
+    const sycl::range<3> local(1, 1, block.x * block.y * block.z);
+    handler.parallel_for(sycl::nd_range<3>(sycl::range<3>(c.grid.z, c.grid.y, c.grid.x) * local, local),
+                         [=](sycl::nd_item<3>) [[sycl::reqd_sub_group_size(32)]] {
+#else
+    const sycl::range<3> local(block.z, block.y, block.x);
+    handler.parallel_for(sycl::nd_range<3>(sycl::range<3>(c.grid.z, c.grid.y, c.grid.x) * local, local),
+                         [=](sycl::nd_item<3>) {
+#endif
+                           detail::enter(block, dynamic);
+                           packed.template apply<F>();
+                         });
+  });
+  detail::settle(queue);
+#else
+  launch(kernel_ref<F, Unit>(), c, std::forward<A>(a)...);
+#endif
+}
+
+}  // namespace csy
+
+#include "csy_api.hpp"
