@@ -42,3 +42,29 @@ struct DeformConv2dBackwardArgs {
   long long first_plane, plane_count;
 };
 static_assert(sizeof(DeformConv2dBackwardArgs) <= 1024, "argument space of some devices");
+
+/// The fused kernels. Work is cut into slices (the channels of one panel, which share their group and deformable group)
+/// and strands (a segment of one picture's output pixels); one work-group runs one slice of one strand, so that it is
+/// the only one to add to its sums.
+struct DeformConv2dBackwardFusedArgs {
+  DeformConv2dBackwardArgs call;
+  const void* zeros;     ///< zeros of the element type, read in place of corners outside of the picture
+  float* packed_weight;  ///< [slices][taps][group_outputs][panel width]
+  float* weight_sums;    ///< [strands][slices][taps][padded_outputs][panel width]
+  float* input_sums;     ///< [strands][height * width][slices * panel width]; null: grad_input is added to directly
+  float* position_sums;  ///< [strands][slices][taps][3: mask, y, x][round_pixels]
+  float* bias_sums;      ///< [bias_parts][out_channels]
+
+  long long first_picture;   ///< of this launch; strand s takes picture first_picture + s / segments
+  long long segment_pixels;  ///< output pixels of a segment
+  long long round_first;  ///< this launch takes output pixels [round_first, round_first + round_pixels) of each segment
+  long long round_pixels;
+  int strands, segments;
+  int slices;
+  int padded_outputs;  ///< outputs of a group, in whole register blocks
+  int tile_pixels;     ///< output pixels that are held in local memory at a time
+  int clear_input;     ///< first round of a picture: set the sums of grad_input to zero
+  int clear_weight;    ///< first launch: set the sums of grad_weight to zero
+  int bias_parts;
+};
+static_assert(sizeof(DeformConv2dBackwardFusedArgs) <= 1024, "argument space of some devices");

@@ -25,10 +25,19 @@ using runtime::div_up;
 constexpr std::size_t kFlatGroup = 64;  // work-items of a group in kernels with one item per element
 
 runtime::KernelRequest request(const DeformConv2dBackwardSchedule& schedule, DataType type, std::string_view entry) {
+  const ops::DeformConv2dBackwardVariant& variant = schedule.variant;
   runtime::KernelRequest request;
-  request.source = "deform_conv2d_backward_reference.hpp";
   request.entry = entry;
   request.macros = {{ops::element_macro(type), "1"}, {"DCN_INDEX", ops::to_macro(schedule.index)}};
+  if (variant.panel == 0) {
+    request.source = "deform_conv2d_backward_reference.hpp";
+    return request;
+  }
+  request.source = "deform_conv2d_backward_fused.hpp";
+  request.macros.emplace_back("DCN_LANES", std::to_string(schedule.lanes));
+  request.macros.emplace_back("DCN_VECTORS", std::to_string(variant.panel / schedule.lanes));
+  request.macros.emplace_back("DCN_ROWS", std::to_string(variant.rows));
+  request.macros.emplace_back("DCN_OUT_ROWS", std::to_string(variant.out_rows));
   return request;
 }
 
@@ -49,8 +58,8 @@ void expect_planned(std::string_view name, const std::optional<TensorView>& view
   ops::expect_data(name, *view);
 }
 
-void launch_flat(const Queue& queue, const runtime::Kernel& kernel, std::int64_t items,
-                 const DeformConv2dBackwardArgs& args) {
+template <typename Args>
+void launch_flat(const Queue& queue, const runtime::Kernel& kernel, std::int64_t items, const Args& args) {
   runtime::launch(queue, kernel, runtime::range_1d(div_up(static_cast<std::size_t>(items), kFlatGroup), kFlatGroup),
                   args);
 }
@@ -60,15 +69,45 @@ void launch_flat(const Queue& queue, const runtime::Kernel& kernel, std::int64_t
 struct DeformConv2dBackwardPlan::State {
   State(Queue on, const DeformConv2dBackwardDesc& of) : queue(std::move(on)), desc(of) {}
 
+  void get_reference();
+  void get_fused();
   void run_reference(DeformConv2dBackwardArgs args) const;
+  void run_fused(const DeformConv2dBackwardArgs& args) const;
+  [[nodiscard]] runtime::Kernel kernel(std::string_view entry) const {
+    return runtime::get_kernel(queue, request(schedule, desc.tensors.input.type, entry));
+  }
+  [[nodiscard]] bool wants_position() const { return desc.tensors.grad_offset || desc.tensors.grad_mask; }
 
   Queue queue;
   DeformConv2dBackwardDesc desc;
   std::string variant;
   DeformConv2dBackwardSchedule schedule;
+  // One kernel for each gradient; in the fused variants, those that add up the parts that `fused` leaves.
   runtime::Kernel input, position, weight, bias;
+  runtime::Kernel pack, fused, part_bias;
   DeviceBuffer scratch;
 };
+
+void DeformConv2dBackwardPlan::State::get_reference() {
+  if (desc.tensors.grad_input) input = kernel("deform_conv2d_backward_input");
+  if (wants_position()) position = kernel("deform_conv2d_backward_position");
+  if (desc.tensors.grad_weight) weight = kernel("deform_conv2d_backward_weight");
+  if (desc.tensors.grad_bias) bias = kernel("deform_conv2d_backward_bias");
+}
+
+void DeformConv2dBackwardPlan::State::get_fused() {
+  if (desc.tensors.grad_input || desc.tensors.grad_weight || wants_position()) {
+    fused = kernel("deform_conv2d_backward_fused");
+  }
+  if (desc.tensors.grad_input || wants_position()) pack = kernel("deform_conv2d_backward_pack");
+  if (desc.tensors.grad_input && !schedule.direct_input) input = kernel("deform_conv2d_backward_sum_input");
+  if (wants_position()) position = kernel("deform_conv2d_backward_sum_position");
+  if (desc.tensors.grad_weight) weight = kernel("deform_conv2d_backward_sum_weight");
+  if (desc.tensors.grad_bias) {
+    part_bias = kernel("deform_conv2d_backward_part_bias");
+    bias = kernel("deform_conv2d_backward_sum_bias");
+  }
+}
 
 DeformConv2dBackwardPlan::DeformConv2dBackwardPlan(Queue queue, const DeformConv2dBackwardDesc& desc) {
   ops::check_deform_conv2d_backward(desc);
@@ -76,18 +115,19 @@ DeformConv2dBackwardPlan::DeformConv2dBackwardPlan(Queue queue, const DeformConv
   State& state = *state_;
   const ops::DeviceFacts device = ops::device_facts(state.queue);
   state.schedule = ops::plan_deform_conv2d_backward(desc, device, forced_variant(desc));
-  state.variant = state.schedule.variant;
+  state.variant = state.schedule.variant.name;
   runtime::verbose(runtime::Topic::kDispatch, "deform_conv2d_backward: {}", describe());
 
-  const DeformConv2dBackwardTensors& tensors = desc.tensors;
-  const auto kernel = [&](std::string_view entry) {
-    return runtime::get_kernel(state.queue, request(state.schedule, tensors.input.type, entry));
-  };
-  if (tensors.grad_input) state.input = kernel("deform_conv2d_backward_input");
-  if (tensors.grad_offset || tensors.grad_mask) state.position = kernel("deform_conv2d_backward_position");
-  if (tensors.grad_weight) state.weight = kernel("deform_conv2d_backward_weight");
-  if (tensors.grad_bias) state.bias = kernel("deform_conv2d_backward_bias");
-  state.scratch = DeviceBuffer(state.queue, state.schedule.scratch_bytes);
+  if (state.schedule.variant.panel == 0) {
+    state.get_reference();
+  } else {
+    state.get_fused();
+  }
+  state.scratch = DeviceBuffer(state.queue, state.schedule.scratch_bytes());
+  if (state.schedule.zero_bytes != 0) {
+    auto* end = static_cast<unsigned char*>(state.scratch.data()) + state.scratch.bytes();
+    state.queue.fill(end - state.schedule.zero_bytes, 0, state.schedule.zero_bytes);
+  }
 }
 
 DeformConv2dBackwardPlan::~DeformConv2dBackwardPlan() = default;
@@ -112,6 +152,58 @@ void DeformConv2dBackwardPlan::State::run_reference(DeformConv2dBackwardArgs arg
   if (args.grad_bias != nullptr) launch_flat(queue, bias, args.out_channels, args);
 }
 
+void DeformConv2dBackwardPlan::State::run_fused(const DeformConv2dBackwardArgs& call) const {
+  DeformConv2dBackwardFusedArgs args = schedule.args;
+  args.call = call;
+  auto* at = static_cast<unsigned char*>(scratch.data());
+  const auto take = [&](std::size_t bytes) {
+    auto* part = reinterpret_cast<float*>(bytes == 0 ? nullptr : at);
+    at += bytes;
+    return part;
+  };
+  args.input_sums = take(schedule.input_bytes);
+  args.packed_weight = take(schedule.packed_bytes);
+  args.weight_sums = take(schedule.weight_bytes);
+  args.position_sums = take(schedule.position_bytes);
+  args.bias_sums = take(schedule.bias_bytes);
+  args.zeros = take(schedule.zero_bytes);
+
+  const std::int64_t panel = schedule.variant.panel;
+  const std::int64_t taps = std::int64_t{call.kernel_h} * call.kernel_w;
+  const std::int64_t packed = args.slices * taps * (call.out_channels / call.groups) * panel;
+  if (args.packed_weight != nullptr) launch_flat(queue, pack, packed, args);
+  if (call.batch == 0) queue.fill(args.weight_sums, 0, schedule.weight_bytes);
+  const int all_strands = args.strands;
+  if (fused.native != nullptr) {
+    args.clear_weight = 1;
+    for (args.first_picture = 0; args.first_picture < call.batch; args.first_picture += schedule.pictures) {
+      const std::int64_t pictures = std::min<std::int64_t>(schedule.pictures, call.batch - args.first_picture);
+      args.strands = static_cast<int>(pictures) * args.segments;
+      args.clear_input = 1;
+      for (args.round_first = 0; args.round_first < args.segment_pixels; args.round_first += args.round_pixels) {
+        runtime::launch(
+            queue, fused,
+            runtime::range_2d({static_cast<std::size_t>(args.slices), static_cast<std::size_t>(args.strands)},
+                              {1, static_cast<std::size_t>(schedule.lanes)}),
+            args, schedule.local_bytes);
+        if (wants_position()) {
+          launch_flat(queue, position, args.round_pixels * call.deformable_groups * taps * args.strands, args);
+        }
+        args.clear_input = args.clear_weight = 0;
+      }
+      if (call.grad_input != nullptr && !schedule.direct_input) {
+        launch_flat(queue, input, pictures * call.height * call.width * args.slices * panel, args);
+      }
+    }
+  }
+  args.strands = all_strands;
+  if (call.grad_weight != nullptr) launch_flat(queue, weight, packed, args);
+  if (call.grad_bias != nullptr) {
+    launch_flat(queue, part_bias, args.bias_parts * call.out_channels, args);
+    launch_flat(queue, bias, call.out_channels, args);
+  }
+}
+
 void DeformConv2dBackwardPlan::run(const DeformConv2dBackwardTensors& tensors) {
   State& state = *state_;
   const DeformConv2dBackwardTensors& planned = state.desc.tensors;
@@ -126,7 +218,7 @@ void DeformConv2dBackwardPlan::run(const DeformConv2dBackwardTensors& tensors) {
   expect_planned("grad_weight", tensors.grad_weight, planned.grad_weight);
   expect_planned("grad_bias", tensors.grad_bias, planned.grad_bias);
 
-  DeformConv2dBackwardArgs args = state.schedule.args;
+  DeformConv2dBackwardArgs args = state.schedule.args.call;
   const auto data = [](const std::optional<TensorView>& view) { return view ? view->data : nullptr; };
   args.grad_output = tensors.grad_output.data;
   args.input = tensors.input.data;
@@ -139,7 +231,11 @@ void DeformConv2dBackwardPlan::run(const DeformConv2dBackwardTensors& tensors) {
   args.grad_weight = data(tensors.grad_weight);
   args.grad_bias = data(tensors.grad_bias);
   args.scratch = state.scratch.data();
-  state.run_reference(args);
+  if (state.schedule.variant.panel == 0) {
+    state.run_reference(args);
+  } else {
+    state.run_fused(args);
+  }
 }
 
 const std::string& DeformConv2dBackwardPlan::variant() const noexcept { return state_->variant; }
@@ -149,7 +245,17 @@ std::size_t DeformConv2dBackwardPlan::scratch_bytes() const noexcept { return st
 std::string DeformConv2dBackwardPlan::describe() const {
   const DeformConv2dBackwardSchedule& schedule = state_->schedule;
   const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
-  return fmt::format("{}, {} indices, {} bytes of scratch", schedule.variant, index, schedule.scratch_bytes);
+  if (schedule.variant.panel == 0) {
+    return fmt::format("{}, {} indices, {} bytes of scratch", schedule.variant.name, index, schedule.scratch_bytes());
+  }
+  const DeformConv2dBackwardFusedArgs& args = schedule.args;
+  return fmt::format(
+      "{}, {} slices x {} pictures in {} segments, tiles of {} pixels, {} rounds, grad_input {}, {} lanes, {} indices, "
+      "{} "
+      "bytes of local memory, {} of scratch",
+      schedule.variant.name, args.slices, schedule.pictures, args.segments, args.tile_pixels,
+      (args.segment_pixels + args.round_pixels - 1) / args.round_pixels, schedule.direct_input ? "direct" : "by sums",
+      schedule.lanes, index, schedule.local_bytes, schedule.scratch_bytes());
 }
 
 void deform_conv2d_backward(Queue& queue, const DeformConv2dParams& params, const DeformConv2dBackwardTensors& tensors,
@@ -160,8 +266,9 @@ void deform_conv2d_backward(Queue& queue, const DeformConv2dParams& params, cons
 }
 
 std::vector<std::string> deform_conv2d_backward_variants() {
-  const auto list = ops::deform_conv2d_backward_variant_list();
-  return {list.begin(), list.end()};
+  std::vector<std::string> names;
+  for (const auto& variant : ops::deform_conv2d_backward_variant_list()) names.emplace_back(variant.name);
+  return names;
 }
 
 }  // namespace dcn

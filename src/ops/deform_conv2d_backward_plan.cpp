@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dcn/status.hpp"
 #include "runtime/verbose.hpp"
@@ -15,34 +17,86 @@ namespace dcn::ops {
 
 namespace {
 
-/// Best first; the last takes every call.
-constexpr std::array<std::string_view, 1> kVariants{"reference"};
+/// Best first; the last takes every call. The register blocks fill AVX-512 (fused_32) or AVX2 (fused_16).
+constexpr std::array kVariants{
+    DeformConv2dBackwardVariant{.name = "fused_32", .panel = 32, .rows = 12, .out_rows = 8},
+    DeformConv2dBackwardVariant{.name = "fused_16", .panel = 16, .rows = 6, .out_rows = 6},
+    DeformConv2dBackwardVariant{.name = "reference"},
+};
 
-constexpr std::int64_t kPlaneScratch = std::int64_t{64} << 20;  // bytes; the reference's sums of grad_input
+constexpr std::int64_t kMebi = std::int64_t{1} << 20;
+constexpr std::int64_t kPlaneScratch = 64 * kMebi;     // bytes; the reference's sums of grad_input
+constexpr std::int64_t kPositionScratch = 16 * kMebi;  // bytes; the fused variants' sums of grad_offset and grad_mask
+constexpr std::int64_t kStrandScratch = 256 * kMebi;   // bytes; more than one strand only while its sums fit
+constexpr std::int64_t kLargestTile = 96;              // output pixels
+constexpr int kBiasParts = 64;
+constexpr std::size_t kAlignment = 64;  // of the parts of the scratch
+
+constexpr std::int64_t div_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step; }
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t step) { return div_up(value, step) * step; }
+
+/// Panels that the input channels are cut into: none holds channels of two groups or deformable groups.
+std::int64_t count_slices(const DeformConv2dParams& params, std::int64_t channels, std::int64_t panel) {
+  const std::int64_t group_channels = channels / params.groups;
+  const std::int64_t deformable_channels = channels / params.deformable_groups;
+  std::int64_t slices = 0;
+  for (std::int64_t cut = 0; cut < channels;) {
+    const std::int64_t end =
+        std::min((cut / group_channels + 1) * group_channels, (cut / deformable_channels + 1) * deformable_channels);
+    slices += div_up(end - cut, panel);
+    cut = end;
+  }
+  return slices;
+}
 
 /// Why the variant cannot run the call at all; empty when it can.
-std::string why_unable(std::string_view variant, const DeformConv2dBackwardDesc& /*desc*/,
-                       const DeviceFacts& /*device*/) {
-  if (variant == "reference") return {};
+std::string why_unable(const DeformConv2dBackwardVariant& variant, const DeformConv2dBackwardDesc& desc,
+                       const DeviceFacts& device) {
+  if (variant.panel == 0) return {};
+  const DeformConv2dBackwardTensors& tensors = desc.tensors;
+  if (tensors.input.type == DataType::kF64) return "it computes in f32, the tensors are f64";
+  if (device.lanes > variant.panel || variant.panel % device.lanes != 0) {
+    return fmt::format("its {} channels are no multiple of the device's sub-group of {}", variant.panel, device.lanes);
+  }
+  const std::int64_t outputs = round_up(tensors.weight.sizes[0] / desc.params.groups, variant.out_rows);
+  const std::size_t smallest = backward_local_bytes(variant, device.lanes, IndexWidth::k64, variant.rows, outputs);
+  if (smallest > device.local_bytes) {
+    return fmt::format("it needs {} bytes of local memory, the device has {}", smallest, device.local_bytes);
+  }
   return {};
 }
 
 /// Why another variant in the list will be faster; empty when this one suits.
-std::string why_unsuited(std::string_view variant, const DeformConv2dBackwardDesc& /*desc*/,
-                         const DeviceFacts& /*device*/) {
-  if (variant == "reference") return {};
+std::string why_unsuited(const DeformConv2dBackwardVariant& variant, const DeformConv2dBackwardDesc& desc,
+                         const DeviceFacts& device) {
+  if (variant.panel == 0) return {};
+  const int vectors = variant.panel / device.lanes;
+  const int registers = variant.rows * vectors + vectors + 1;
+  if (device.is_cpu && registers > device.vector_registers) {
+    return fmt::format("its block takes {} registers, the device has {}", registers, device.vector_registers);
+  }
+  // With a handful of channels on both sides (depth-wise convolution) most lanes would hold padding.
+  const std::int64_t channels = desc.tensors.input.sizes[1];
+  const std::int64_t outputs = desc.tensors.weight.sizes[0] / desc.params.groups;
+  const std::int64_t padded = count_slices(desc.params, channels, variant.panel) * variant.panel;
+  if (outputs * channels * 2 < padded) {
+    return fmt::format("{} channels would be padded to {}, for {} outputs per group", channels, padded, outputs);
+  }
   return {};
 }
 
-std::string_view choose_variant(const DeformConv2dBackwardDesc& desc, const DeviceFacts& device,
-                                std::string_view force) {
-  if (!force.empty() && std::find(kVariants.begin(), kVariants.end(), force) == kVariants.end()) {
+const DeformConv2dBackwardVariant& choose_variant(const DeformConv2dBackwardDesc& desc, const DeviceFacts& device,
+                                                  std::string_view force) {
+  const auto is_forced = [&](const DeformConv2dBackwardVariant& variant) { return variant.name == force; };
+  if (!force.empty() && std::none_of(kVariants.begin(), kVariants.end(), is_forced)) {
+    std::vector<std::string_view> names;
+    for (const auto& variant : kVariants) names.push_back(variant.name);
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("deform_conv2d_backward: forced variant '{}' does not exist: one of {}", force,
-                            fmt::join(kVariants, ", ")));
+                            fmt::join(names, ", ")));
   }
-  for (const std::string_view variant : kVariants) {
-    if (!force.empty() && variant != force) continue;
+  for (const DeformConv2dBackwardVariant& variant : kVariants) {
+    if (!force.empty() && !is_forced(variant)) continue;
     std::string why = why_unable(variant, desc, device);
     if (!force.empty() && !why.empty()) {
       throw Error(ErrorCode::kUnsupported,
@@ -50,7 +104,7 @@ std::string_view choose_variant(const DeformConv2dBackwardDesc& desc, const Devi
     }
     if (force.empty() && why.empty()) why = why_unsuited(variant, desc, device);
     if (why.empty()) return variant;
-    runtime::verbose(runtime::Topic::kDispatch, "deform_conv2d_backward: {} declines: {}", variant, why);
+    runtime::verbose(runtime::Topic::kDispatch, "deform_conv2d_backward: {} declines: {}", variant.name, why);
   }
   throw Error(ErrorCode::kInternal, "deform_conv2d_backward: the reference declined");
 }
@@ -94,34 +148,138 @@ void fill_args(DeformConv2dBackwardArgs& args, const DeformConv2dBackwardDesc& d
   args.mask_is_logit = desc.mask_is_logit ? 1 : 0;
 }
 
-IndexWidth choose_index(const DeformConv2dBackwardDesc& desc) {
+IndexWidth choose_index(const DeformConv2dBackwardDesc& desc, std::initializer_list<std::int64_t> counts) {
   if (desc.force_wide_index) return IndexWidth::k64;
   const DeformConv2dBackwardTensors& tensors = desc.tensors;
   const auto pointer = [](const std::optional<TensorView>& view) { return view ? &*view : nullptr; };
   return index_width({&tensors.grad_output, &tensors.input, &tensors.offset, pointer(tensors.mask), &tensors.weight,
                       pointer(tensors.grad_input), pointer(tensors.grad_offset), pointer(tensors.grad_mask),
-                      pointer(tensors.grad_weight), pointer(tensors.grad_bias)});
+                      pointer(tensors.grad_weight), pointer(tensors.grad_bias)},
+                     counts);
+}
+
+std::size_t aligned(std::int64_t elements, std::size_t size) {
+  return static_cast<std::size_t>(round_up(elements * static_cast<std::int64_t>(size), kAlignment));
+}
+
+/// The number of strands that fills the cores: the fewest that waste at most a tenth of them.
+std::int64_t choose_strands(std::int64_t slices, std::int64_t cores, std::int64_t largest) {
+  std::int64_t best = 1;
+  double best_use = 0;
+  for (std::int64_t strands = 1; strands <= largest; ++strands) {
+    const std::int64_t groups = slices * strands;
+    const double use = static_cast<double>(groups) / static_cast<double>(cores * div_up(groups, cores));
+    if (use > best_use + 1e-9) {
+      best = strands;
+      best_use = use;
+    }
+    if (best_use >= 0.9) break;
+  }
+  return best;
+}
+
+void plan_reference(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwardDesc& desc) {
+  const DeformConv2dBackwardTensors& tensors = desc.tensors;
+  schedule.index = choose_index(desc, {});
+  if (!tensors.grad_input) return;
+  const auto real = static_cast<std::int64_t>(tensors.input.type == DataType::kF64 ? sizeof(double) : sizeof(float));
+  const std::int64_t plane = tensors.input.sizes[2] * tensors.input.sizes[3] * real;
+  const std::int64_t planes = tensors.input.sizes[0] * tensors.input.sizes[1];
+  schedule.planes = std::min(planes, std::max<std::int64_t>(1, kPlaneScratch / plane));
+  schedule.input_bytes = static_cast<std::size_t>(schedule.planes * plane);
+}
+
+void plan_fused(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwardDesc& desc,
+                const DeviceFacts& device) {
+  const DeformConv2dBackwardTensors& tensors = desc.tensors;
+  const DeformConv2dBackwardVariant& variant = schedule.variant;
+  const auto [batch, channels, height, width] = tensors.input.sizes;
+  const std::int64_t pixels = tensors.grad_output.sizes[2] * tensors.grad_output.sizes[3];
+  const std::int64_t taps = desc.params.kernel_h * desc.params.kernel_w;
+  const std::int64_t outputs = tensors.weight.sizes[0] / desc.params.groups;
+  const std::int64_t padded_outputs = round_up(outputs, variant.out_rows);
+  const std::int64_t slices = count_slices(desc.params, channels, variant.panel);
+  const std::int64_t input_elements = tensors.grad_input ? height * width * slices * variant.panel : 0;
+  const std::int64_t weight_elements = tensors.grad_weight ? slices * taps * padded_outputs * variant.panel : 0;
+  const bool direct = tensors.input.type == DataType::kF32 && tensors.grad_input && tensors.grad_input->strides[1] == 1;
+
+  const std::int64_t per_strand =
+      std::max<std::int64_t>(1, (input_elements + weight_elements) * std::int64_t{sizeof(float)});
+  const std::int64_t most = std::clamp<std::int64_t>(kStrandScratch / per_strand, 1, 2 * device.compute_units);
+  std::int64_t strands = choose_strands(slices, device.compute_units, most);
+  schedule.pictures = std::clamp<std::int64_t>(strands, 1, std::max<std::int64_t>(batch, 1));
+  const std::int64_t segments =
+      std::clamp<std::int64_t>(div_up(strands, schedule.pictures), 1, div_up(pixels, variant.rows));
+  strands = schedule.pictures * segments;
+  schedule.direct_input = direct && segments == 1;
+  const std::int64_t segment_pixels = div_up(pixels, segments);
+
+  schedule.lanes = device.lanes;
+  schedule.index = choose_index(desc, {strands * input_elements, strands * weight_elements, pixels + 1024,
+                                       strands * slices * taps * 3 * segment_pixels});
+  std::int64_t tile = variant.rows;
+  while (tile + variant.rows <= std::min(kLargestTile, round_up(segment_pixels, variant.rows)) &&
+         backward_local_bytes(variant, device.lanes, schedule.index, static_cast<int>(tile + variant.rows),
+                              padded_outputs) <= device.local_bytes) {
+    tile += variant.rows;
+  }
+  // As many tiles, but of even size.
+  tile = round_up(div_up(segment_pixels, div_up(segment_pixels, tile)), variant.rows);
+  const bool position = tensors.grad_offset || tensors.grad_mask;
+  const std::int64_t position_elements = strands * slices * taps * 3;  // per output pixel of a segment
+  std::int64_t round_pixels = segment_pixels;
+  if (position) {
+    const std::int64_t most_pixels = kPositionScratch / (position_elements * std::int64_t{sizeof(float)});
+    round_pixels = std::min(segment_pixels, std::max<std::int64_t>(1, most_pixels / tile) * tile);
+  }
+
+  DeformConv2dBackwardFusedArgs& args = schedule.args;
+  args.segment_pixels = segment_pixels;
+  args.round_pixels = round_pixels;
+  args.strands = static_cast<int>(strands);
+  args.segments = static_cast<int>(segments);
+  args.slices = static_cast<int>(slices);
+  args.padded_outputs = static_cast<int>(padded_outputs);
+  args.tile_pixels = static_cast<int>(tile);
+  args.bias_parts = kBiasParts;
+  schedule.local_bytes =
+      backward_local_bytes(variant, device.lanes, schedule.index, static_cast<int>(tile), padded_outputs);
+  if (!schedule.direct_input) schedule.input_bytes = aligned(strands * input_elements, sizeof(float));
+  if (tensors.grad_input || position) {
+    schedule.packed_bytes = aligned(slices * taps * outputs * variant.panel, sizeof(float));
+  }
+  schedule.weight_bytes = aligned(strands * weight_elements, sizeof(float));
+  if (position) schedule.position_bytes = aligned(position_elements * round_pixels, sizeof(float));
+  if (tensors.grad_bias) schedule.bias_bytes = aligned(kBiasParts * tensors.weight.sizes[0], sizeof(float));
+  schedule.zero_bytes = aligned(variant.panel, size_of(tensors.input.type));
 }
 
 }  // namespace
 
-std::span<const std::string_view> deform_conv2d_backward_variant_list() noexcept { return kVariants; }
+std::span<const DeformConv2dBackwardVariant> deform_conv2d_backward_variant_list() noexcept { return kVariants; }
+
+std::size_t backward_local_bytes(const DeformConv2dBackwardVariant& variant, int lanes, IndexWidth index,
+                                 int tile_pixels, std::int64_t padded_outputs) {
+  const auto rows = static_cast<std::size_t>(round_up(tile_pixels, variant.rows));
+  const auto pixels = static_cast<std::size_t>(round_up(tile_pixels, lanes));
+  const auto panel = static_cast<std::size_t>(variant.panel);
+  const auto pitch = static_cast<std::size_t>(round_up(padded_outputs, 32) + 16);
+  const std::size_t index_bytes = index == IndexWidth::k32 ? 4 : 8;
+  const std::size_t floats =
+      rows * pitch + 2 * rows * panel + panel + 4 * pixels * static_cast<std::size_t>(lanes) + 10 * pixels;
+  return kAlignment + floats * sizeof(float) + pixels * (8 * sizeof(void*) + 3 * index_bytes);
+}
 
 DeformConv2dBackwardSchedule plan_deform_conv2d_backward(const DeformConv2dBackwardDesc& desc,
                                                          const DeviceFacts& device, std::string_view force) {
-  const DeformConv2dBackwardTensors& tensors = desc.tensors;
-  expect_supported(tensors.input.type, device);
-
+  expect_supported(desc.tensors.input.type, device);
   DeformConv2dBackwardSchedule schedule;
   schedule.variant = choose_variant(desc, device, force);
-  schedule.index = choose_index(desc);
-  fill_args(schedule.args, desc);
-  if (tensors.grad_input) {
-    const auto real = static_cast<std::int64_t>(tensors.input.type == DataType::kF64 ? sizeof(double) : sizeof(float));
-    const std::int64_t plane = tensors.input.sizes[2] * tensors.input.sizes[3] * real;
-    const std::int64_t planes = tensors.input.sizes[0] * tensors.input.sizes[1];
-    schedule.planes = std::min(planes, std::max<std::int64_t>(1, kPlaneScratch / plane));
-    schedule.scratch_bytes = static_cast<std::size_t>(schedule.planes * plane);
+  fill_args(schedule.args.call, desc);
+  if (schedule.variant.panel == 0) {
+    plan_reference(schedule, desc);
+  } else {
+    plan_fused(schedule, desc, device);
   }
   return schedule;
 }

@@ -15,8 +15,16 @@
 
 namespace dcn::ops {
 
+/// One way to run the operator. `vectors` 0 is the reference.
+struct DeformConv2dBackwardVariant {
+  std::string_view name;
+  int panel = 0;     ///< input channels of a register block
+  int rows = 0;      ///< output pixels of the register block of the samples' gradient
+  int out_rows = 0;  ///< output channels of the register block of grad_weight
+};
+
 /// In the order in which they are tried.
-[[nodiscard]] std::span<const std::string_view> deform_conv2d_backward_variant_list() noexcept;
+[[nodiscard]] std::span<const DeformConv2dBackwardVariant> deform_conv2d_backward_variant_list() noexcept;
 
 /// The same checks as for the forward call, and those of the gradients.
 /// \throws Error kInvalidArgument naming the tensor or parameter, what it has and what is expected.
@@ -24,11 +32,27 @@ void check_deform_conv2d_backward(const DeformConv2dBackwardDesc& desc);
 
 /// What launching takes.
 struct DeformConv2dBackwardSchedule {
-  std::string_view variant;
+  DeformConv2dBackwardVariant variant;
   IndexWidth index = IndexWidth::k32;
-  DeformConv2dBackwardArgs args{};  ///< without pointers
-  std::int64_t planes = 0;          ///< reference: channels of pictures that one launch takes for grad_input
-  std::size_t scratch_bytes = 0;
+  DeformConv2dBackwardFusedArgs args{};  ///< without pointers; the reference needs `call` alone
+  // Reference:
+  std::int64_t planes = 0;  ///< channels of pictures that one launch takes for grad_input
+  // Fused variants:
+  int lanes = 0;
+  std::int64_t pictures = 0;  ///< of one launch
+  bool direct_input = false;  ///< grad_input is added to without sums of its own
+  std::size_t local_bytes = 0;
+  // Parts of the scratch, in bytes, in this order.
+  std::size_t input_bytes = 0;     ///< sums of grad_input
+  std::size_t packed_bytes = 0;    ///< weights
+  std::size_t weight_bytes = 0;    ///< sums of grad_weight
+  std::size_t position_bytes = 0;  ///< sums of grad_offset and grad_mask
+  std::size_t bias_bytes = 0;      ///< sums of grad_bias
+  std::size_t zero_bytes = 0;
+
+  [[nodiscard]] std::size_t scratch_bytes() const noexcept {
+    return input_bytes + packed_bytes + weight_bytes + position_bytes + bias_bytes + zero_bytes;
+  }
 };
 
 /// \param force name of a variant, or empty.
@@ -37,5 +61,9 @@ struct DeformConv2dBackwardSchedule {
 [[nodiscard]] DeformConv2dBackwardSchedule plan_deform_conv2d_backward(const DeformConv2dBackwardDesc& desc,
                                                                        const DeviceFacts& device,
                                                                        std::string_view force);
+
+/// Local memory of one work-group: the same sum as carve() in deform_conv2d_backward_fused.hpp.
+[[nodiscard]] std::size_t backward_local_bytes(const DeformConv2dBackwardVariant& variant, int lanes, IndexWidth index,
+                                               int tile_pixels, std::int64_t padded_outputs);
 
 }  // namespace dcn::ops
