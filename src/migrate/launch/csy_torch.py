@@ -1,0 +1,160 @@
+"""What stands for torch.cuda in migrated Python files: the device that the migrated kernels run on.
+
+CSY_DEVICE=auto|cpu|xpu|none (README.md of the migration) chooses it, for this module and for the kernels alike.
+"""
+import os
+import time
+
+import torch
+
+
+def _chosen():
+    word = os.environ.get("CSY_DEVICE") or "auto"
+    if word not in ("auto", "cpu", "xpu", "none"):
+        raise RuntimeError(f"CSY_DEVICE={word}: expected auto, cpu, xpu or none")
+    xpu = bool(getattr(torch.version, "xpu", None)) and torch.xpu.is_available()
+    if word == "xpu" and not xpu:
+        raise RuntimeError("CSY_DEVICE=xpu, but this build of PyTorch has no XPU, or none is present")
+    return "xpu" if word == "xpu" or (word == "auto" and xpu) else word.replace("auto", "cpu")
+
+
+def device(index=None):
+    """torch.device("cuda", index) of the original. The CPU is one device, whatever the index."""
+    if isinstance(index, str):
+        index = int(index.partition(":")[2] or 0)
+    return torch.device("xpu", index) if _chosen() == "xpu" else torch.device("cpu")
+
+
+def on_device(x):
+    """x.is_cuda of the original: whether kernels may be given this tensor."""
+    return _chosen() != "none" and x.device.type == device().type
+
+
+def is_available():
+    return _chosen() != "none"
+
+
+def device_count():
+    return torch.xpu.device_count() if _chosen() == "xpu" else 1
+
+
+def current_device():
+    return torch.xpu.current_device() if _chosen() == "xpu" else 0
+
+
+def get_device_name(index=None):
+    return torch.xpu.get_device_name(index) if _chosen() == "xpu" else "SYCL CPU device"
+
+
+def set_device(index):
+    if _chosen() == "xpu":
+        torch.xpu.set_device(index)
+
+
+def synchronize(index=None):
+    if _chosen() == "xpu":
+        torch.xpu.synchronize(index)
+
+
+def empty_cache():
+    if _chosen() == "xpu":
+        torch.xpu.empty_cache()
+
+
+def manual_seed(seed):
+    torch.manual_seed(seed)
+
+
+manual_seed_all = manual_seed
+
+
+def memory_allocated(index=None):
+    return torch.xpu.memory_allocated(index) if _chosen() == "xpu" else 0
+
+
+max_memory_allocated = memory_allocated
+
+
+class Event:
+    """Times on the host's clock, after the work before them."""
+
+    def __init__(self, enable_timing=False, **_):
+        self._at = None
+
+    def record(self, stream=None):
+        synchronize()
+        self._at = time.perf_counter()
+
+    def synchronize(self):
+        synchronize()
+
+    def query(self):
+        return True
+
+    def elapsed_time(self, other):
+        return (other._at - self._at) * 1e3
+
+
+class Stream:
+    """One queue in order: nothing to choose."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def synchronize(self):
+        synchronize()
+
+    def wait_stream(self, other):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+
+def current_stream(index=None):
+    return Stream()
+
+
+def stream(one):
+    return one
+
+
+class _Amp:
+    """torch.cuda.amp, for the device."""
+
+    @staticmethod
+    def autocast(*args, **kwargs):
+        return torch.autocast(device().type, *args, **kwargs)
+
+    @staticmethod
+    def custom_fwd(function=None, **kwargs):
+        return torch.amp.custom_fwd(function, device_type=device().type, **kwargs)
+
+    @staticmethod
+    def custom_bwd(function=None, **kwargs):
+        return torch.amp.custom_bwd(function, device_type=device().type, **kwargs)
+
+    @staticmethod
+    def GradScaler(*args, **kwargs):
+        return torch.amp.GradScaler(device().type, *args, **kwargs)
+
+
+amp = _Amp()
+custom_fwd, custom_bwd, autocast, GradScaler = amp.custom_fwd, amp.custom_bwd, amp.autocast, amp.GradScaler
+
+
+def _tensor_type(dtype):
+    def make(*sizes_or_data):
+        if not sizes_or_data or all(isinstance(s, int) for s in sizes_or_data):
+            return torch.empty(sizes_or_data, dtype=dtype, device=device())
+        return torch.tensor(sizes_or_data[0], dtype=dtype, device=device())
+    return make
+
+
+FloatTensor, DoubleTensor, HalfTensor = map(_tensor_type, (torch.float32, torch.float64, torch.float16))
+BFloat16Tensor, BoolTensor = map(_tensor_type, (torch.bfloat16, torch.bool))
+LongTensor, IntTensor, ShortTensor = map(_tensor_type, (torch.int64, torch.int32, torch.int16))
+ByteTensor, CharTensor = map(_tensor_type, (torch.uint8, torch.int8))

@@ -1,0 +1,252 @@
+// Operators of one file, registered with PyTorch's dispatcher: unfold (im2col with zero padding), row softmax, transpose,
+// row sums by warps, histogram, pairwise distances.
+#include <ATen/Dispatch.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/cuda/CUDAContext.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <cuda.h>
+#include <cuda_runtime.h>
+#include <torch/library.h>
+
+#include <vector>
+
+#define CHECK_CUDA(x) TORCH_CHECK(x.is_cuda(), #x " must be a CUDA tensor")
+#define CHECK_CONTIGUOUS(x) TORCH_CHECK(x.is_contiguous(), #x " must be contiguous")
+#define CHECK_INPUT(x) \
+  CHECK_CUDA(x);       \
+  CHECK_CONTIGUOUS(x)
+
+#define KERNEL_LOOP(i, n) \
+  for (int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x; i < (n); i += blockDim.x * gridDim.x)
+
+constexpr int kThreads = IMAGE_OPS_THREADS;
+constexpr int kTile = 16;
+
+inline int blocks_for(int64_t n) {
+  return static_cast<int>((n + kThreads - 1) / kThreads);
+}
+
+// ---- unfold ----
+
+struct UnfoldShape {
+  int channels, height, width;
+  int kernel, stride, pad;
+  int out_height, out_width;
+};
+
+__host__ __device__ __forceinline__ bool inside(int y, int x, int height, int width) {
+  return y >= 0 && x >= 0 && y < height && x < width;
+}
+
+template <typename scalar_t>
+__global__ void __launch_bounds__(1024) unfold_kernel(const int64_t count, const scalar_t* __restrict__ image,
+                                                      const UnfoldShape s, scalar_t* __restrict__ columns) {
+  KERNEL_LOOP(index, count) {
+    const int x = index % s.out_width;
+    const int y = index / s.out_width % s.out_height;
+    const int k = index / s.out_width / s.out_height % (s.kernel * s.kernel);
+    const int c = index / s.out_width / s.out_height / (s.kernel * s.kernel);
+    const int from_y = y * s.stride - s.pad + k / s.kernel;
+    const int from_x = x * s.stride - s.pad + k % s.kernel;
+    columns[index] = inside(from_y, from_x, s.height, s.width)
+                         ? __ldg(image + (static_cast<int64_t>(c) * s.height + from_y) * s.width + from_x)
+                         : static_cast<scalar_t>(0);
+  }
+}
+
+at::Tensor unfold(const at::Tensor& image, int64_t kernel, int64_t stride, int64_t pad) {
+  CHECK_INPUT(image);
+  const at::cuda::OptionalCUDAGuard guard(device_of(image));
+  UnfoldShape s;
+  s.channels = image.size(0), s.height = image.size(1), s.width = image.size(2);
+  s.kernel = kernel, s.stride = stride, s.pad = pad;
+  s.out_height = (s.height + 2 * s.pad - s.kernel) / s.stride + 1;
+  s.out_width = (s.width + 2 * s.pad - s.kernel) / s.stride + 1;
+  auto columns = at::empty({s.channels * kernel * kernel, s.out_height * s.out_width}, image.options());
+  cudaStream_t stream = at::cuda::getCurrentCUDAStream();
+  AT_DISPATCH_FLOATING_TYPES_AND_HALF(image.scalar_type(), "unfold", [&] {
+    unfold_kernel<scalar_t><<<blocks_for(columns.numel()), kThreads, 0, stream>>>(
+        columns.numel(), image.data_ptr<scalar_t>(), s, columns.data_ptr<scalar_t>());
+  });
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return columns;
+}
+
+// ---- softmax over rows: dynamic shared memory ----
+
+template <typename scalar_t>
+__global__ void softmax_kernel(const scalar_t* __restrict__ in, scalar_t* __restrict__ out, int columns) {
+  extern __shared__ float partial[];
+  const scalar_t* row = in + static_cast<int64_t>(blockIdx.x) * columns;
+  scalar_t* result = out + static_cast<int64_t>(blockIdx.x) * columns;
+
+  float largest = -INFINITY;
+  for (int i = threadIdx.x; i < columns; i += blockDim.x) largest = max(largest, static_cast<float>(row[i]));
+  partial[threadIdx.x] = largest;
+  __syncthreads();
+  for (int half_size = blockDim.x / 2; half_size > 0; half_size >>= 1) {
+    if (threadIdx.x < half_size) partial[threadIdx.x] = fmaxf(partial[threadIdx.x], partial[threadIdx.x + half_size]);
+    __syncthreads();
+  }
+  largest = partial[0];
+  __syncthreads();
+
+  float sum = 0;
+  for (int i = threadIdx.x; i < columns; i += blockDim.x) sum += __expf(static_cast<float>(row[i]) - largest);
+  partial[threadIdx.x] = sum;
+  __syncthreads();
+  for (int half_size = blockDim.x / 2; half_size > 0; half_size >>= 1) {
+    if (threadIdx.x < half_size) partial[threadIdx.x] += partial[threadIdx.x + half_size];
+    __syncthreads();
+  }
+  sum = partial[0];
+  for (int i = threadIdx.x; i < columns; i += blockDim.x) {
+    result[i] = static_cast<scalar_t>(expf(static_cast<float>(row[i]) - largest) / sum);
+  }
+}
+
+at::Tensor softmax_rows(const at::Tensor& x) {
+  CHECK_INPUT(x);
+  auto out = at::empty(x.sizes(), x.options());
+  const int threads = 64;
+  AT_DISPATCH_FLOATING_TYPES_AND_HALF(x.scalar_type(), "softmax_rows", ([&] {
+    softmax_kernel<<<x.size(0), threads, threads * sizeof(float), at::cuda::getCurrentCUDAStream()>>>(
+        x.data_ptr<scalar_t>(), out.data_ptr<scalar_t>(), x.size(1));
+  }));
+  AT_CUDA_CHECK(cudaGetLastError());
+  return out;
+}
+
+// ---- transpose: static shared memory, two dimensions, early exits that respect the barrier ----
+
+template <typename scalar_t, int TILE>
+__global__ void transpose_kernel(const scalar_t* in, scalar_t* out, int rows, int columns) {
+  __shared__ scalar_t tile[TILE][TILE + 1];
+  const int x = blockIdx.x * TILE + threadIdx.x, y = blockIdx.y * TILE + threadIdx.y;
+  if (x < columns && y < rows) tile[threadIdx.y][threadIdx.x] = in[y * columns + x];
+  __syncthreads();
+  const int to_x = blockIdx.y * TILE + threadIdx.x, to_y = blockIdx.x * TILE + threadIdx.y;
+  if (to_x < rows && to_y < columns) out[to_y * rows + to_x] = tile[threadIdx.x][threadIdx.y];
+}
+
+at::Tensor transpose(const at::Tensor& x) {
+  CHECK_INPUT(x);
+  const int rows = x.size(0), columns = x.size(1);
+  auto out = at::empty({columns, rows}, x.options());
+  const dim3 threads(kTile, kTile);
+  const dim3 blocks((columns + kTile - 1) / kTile, (rows + kTile - 1) / kTile);
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "transpose", [&] {
+    transpose_kernel<scalar_t, kTile><<<blocks, threads>>>(x.data_ptr<scalar_t>(), out.data_ptr<scalar_t>(), rows, columns);
+  });
+  return out;
+}
+
+// ---- sums of rows: one warp a row, two-dimensional blocks ----
+
+namespace {
+template <typename T>
+__device__ T warp_sum(T value) {
+#pragma unroll
+  for (int offset = warpSize / 2; offset > 0; offset /= 2) value += __shfl_down_sync(0xffffffff, value, offset);
+  return value;
+}
+
+__global__ void row_sum_kernel(const float* in, double* out, int rows, int columns) {
+  const int row = blockIdx.x * blockDim.y + threadIdx.y;
+  double sum = 0;
+  if (row < rows) {
+    for (int i = threadIdx.x; i < columns; i += warpSize) sum += in[row * columns + i];
+  }
+  sum = warp_sum(sum);
+  const unsigned busy = __ballot_sync(0xffffffffu, row < rows);
+  if (threadIdx.x == 0 && busy == 0xffffffffu) out[row] = sum;
+}
+}  // namespace
+
+at::Tensor row_sum(const at::Tensor& x) {
+  CHECK_INPUT(x);
+  TORCH_CHECK(x.dtype() == at::kFloat, "x must be float");
+  auto out = at::empty({x.size(0)}, x.options().dtype(at::kDouble));
+  row_sum_kernel<<<(x.size(0) + 3) / 4, dim3(32, 4)>>>(x.data_ptr<float>(), out.data_ptr<double>(), x.size(0), x.size(1));
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
+// ---- histogram: atomics in shared and global memory ----
+
+__global__ void histogram_kernel(const float* x, int n, float low, float high, int bins, int* counts) {
+  extern __shared__ int local[];
+  for (int i = threadIdx.x; i < bins; i += blockDim.x) local[i] = 0;
+  __syncthreads();
+  KERNEL_LOOP(i, n) {
+    const int bin = min(max(static_cast<int>(floorf((x[i] - low) / (high - low) * bins)), 0), bins - 1);
+    atomicAdd(&local[bin], 1);
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < bins; i += blockDim.x) atomicAdd(counts + i, local[i]);
+}
+
+at::Tensor histogram(const at::Tensor& x, double low, double high, int64_t bins) {
+  CHECK_INPUT(x);
+  auto counts = at::zeros({bins}, x.options().dtype(at::kInt));
+  cudaStream_t stream = c10::cuda::getCurrentCUDAStream(x.get_device());
+  histogram_kernel<<<4, kThreads, bins * sizeof(int), stream>>>(x.data_ptr<float>(), x.numel(), low, high, bins,
+                                                                counts.data_ptr<int>());
+  cudaError_t err = cudaGetLastError();
+  if (err != cudaSuccess) {
+    printf("error in histogram: %s\n", cudaGetErrorString(err));
+  }
+  return counts;
+}
+
+// ---- pairwise distances: packed accessors ----
+
+template <typename scalar_t>
+__global__ void distance_kernel(const at::PackedTensorAccessor32<scalar_t, 2, at::RestrictPtrTraits> a,
+                                const at::PackedTensorAccessor32<scalar_t, 2, at::RestrictPtrTraits> b,
+                                at::PackedTensorAccessor32<scalar_t, 2, at::RestrictPtrTraits> out) {
+  const int i = blockIdx.y * blockDim.y + threadIdx.y, j = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= a.size(0) || j >= b.size(0)) return;
+  scalar_t sum = 0;
+  const auto left = a[i];
+  for (int k = 0; k < a.size(1); ++k) {
+    const scalar_t d = left[k] - b[j][k];
+    sum += d * d;
+  }
+  out[i][j] = sqrt(sum);
+}
+
+at::Tensor distances(const at::Tensor& a, const at::Tensor& b) {
+  CHECK_CUDA(a);
+  CHECK_CUDA(b);
+  auto out = at::empty({a.size(0), b.size(0)}, a.options());
+  const dim3 threads(16, 8);
+  const dim3 blocks((b.size(0) + 15) / 16, (a.size(0) + 7) / 8);
+  AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "distances", ([&] {
+    distance_kernel<scalar_t><<<blocks, threads>>>(a.packed_accessor32<scalar_t, 2, at::RestrictPtrTraits>(),
+                                                   b.packed_accessor32<scalar_t, 2, at::RestrictPtrTraits>(),
+                                                   out.packed_accessor32<scalar_t, 2, at::RestrictPtrTraits>());
+  }));
+  return out;
+}
+
+TORCH_LIBRARY(image_ops, m) {
+  m.def("unfold(Tensor image, int kernel, int stride, int pad) -> Tensor");
+  m.def("softmax_rows(Tensor x) -> Tensor");
+  m.def("transpose(Tensor x) -> Tensor");
+  m.def("row_sum(Tensor x) -> Tensor");
+  m.def("histogram(Tensor x, float low, float high, int bins) -> Tensor");
+  m.def("distances(Tensor a, Tensor b) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(image_ops, CUDA, m) {
+  m.impl("unfold", &unfold);
+  m.impl("softmax_rows", &softmax_rows);
+  m.impl("transpose", &transpose);
+  m.impl("row_sum", &row_sum);
+  m.impl("histogram", &histogram);
+  m.impl("distances", &distances);
+}

@@ -1,0 +1,47 @@
+"""Python side of image_ops: loads the operators, and checks them against PyTorch's own when run."""
+import glob
+import os
+
+import torch
+
+_here = os.path.dirname(os.path.abspath(__file__))
+torch.ops.load_library(glob.glob(os.path.join(_here, "image_ops_cuda*.so"))[0])
+ops = torch.ops.image_ops
+
+
+def check(name, got, expected, tolerance):
+    error = (got.double().cpu() - expected.double().cpu()).abs().max().item()
+    assert error <= tolerance, f"{name}: off by {error}, at most {tolerance} expected"
+    print(f"{name}: off by {error:.1e}")
+
+
+def main():
+    torch.manual_seed(0)
+    assert torch.cuda.is_available()
+    for dtype, tolerance in ((torch.float32, 1e-6), (torch.float64, 1e-14), (torch.float16, 1e-3)):
+        image = torch.randn(5, 17, 23).to(dtype).cuda()
+        for kernel, stride, pad in ((3, 1, 1), (5, 2, 0), (2, 3, 2)):
+            expected = torch.nn.functional.unfold(image.double()[None], kernel, stride=stride, padding=pad)[0]
+            check(f"unfold {dtype} {kernel}", ops.unfold(image, kernel, stride, pad), expected, 0)
+        x = torch.randn(9, 301).to(dtype).cuda()
+        check(f"softmax {dtype}", ops.softmax_rows(x), torch.softmax(x.double(), 1), max(tolerance, 1e-7))
+        if dtype != torch.float16:
+            check(f"transpose {dtype}", ops.transpose(x), x.t(), 0)
+            a, b = torch.randn(13, 7, dtype=dtype, device="cuda"), torch.randn(7, 33, dtype=dtype, device="cuda").t()
+            check(f"distances {dtype}", ops.distances(a, b), torch.cdist(a.double(), b.double()), 10 * tolerance)
+    x = torch.rand(11, 75, device="cuda")
+    check("row_sum", ops.row_sum(x), x.double().sum(1), 1e-12)
+    x = torch.rand(5000).cuda() * 1.2 - 0.1
+    counts = ops.histogram(x, 0.0, 1.0, 24)
+    torch.cuda.synchronize()
+    check("histogram", counts, torch.bincount((x * 24).floor().clamp(0, 23).long(), minlength=24), 3)
+    assert counts.sum().item() == 5000
+    try:
+        ops.transpose(torch.randn(4, 6).cuda().t())
+        raise AssertionError("a tensor that is not contiguous was taken")
+    except RuntimeError as error:
+        assert "must be contiguous" in str(error), error
+
+
+if __name__ == "__main__":
+    main()
