@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <map>
 #include <random>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -18,29 +17,15 @@
 #include "dcn/status.hpp"
 #include "nn/make_checkpoint.hpp"
 #include "nn/plan.hpp"
+#include "plain_network.hpp"
 
 namespace {
 
 using dcn::nn::Layer;
-using dcn::nn::LayerKind;
 using dcn::nn::LayerReport;
 using dcn::nn::Network;
 
 constexpr std::int64_t kSize = 512;
-
-/// The same network with an ordinary convolution wherever there is a deformable one, and nothing that makes offsets.
-Network without_deformation(Network network) {
-  std::set<int> offsets;
-  for (Layer& layer : network.layers) {
-    if (layer.kind != LayerKind::kDeformConv) continue;
-    offsets.insert(layer.inputs.at(1));
-    layer.kind = LayerKind::kConv;
-    layer.inputs.pop_back();
-    layer.deformable_groups = 1;
-  }
-  std::erase_if(network.layers, [&](const Layer& layer) { return offsets.contains(layer.output); });
-  return network;
-}
 
 /// "base.level3", "dla_up", "layer2", "heads", ...
 std::string stage_of(const std::string& layer, const Network& network) {
@@ -97,7 +82,7 @@ void bench(const char* name, const dcn::checkpoint::Checkpoint& checkpoint, cons
   const dcn::Queue queue = dcn::Queue::create("cpu");
   const Network network = dcn::centernet::build_model(checkpoint).network;
   dcn::nn::Executor deformable(queue, network, options);
-  dcn::nn::Executor plain(queue, without_deformation(network), options);
+  dcn::nn::Executor plain(queue, dcn::bench::without_deformation(network), options);
   std::vector<double> times, plain_times;
   for (dcn::nn::Executor* executor : {&deformable, &plain}) {
     executor->prepare(1, kSize, kSize);

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kBufferSize = std::size_t{1} << 18;
 
-[[noreturn]] void fail(const std::filesystem::path& path, int error_number) {
+[[noreturn]] void fail_io(const std::filesystem::path& path, int error_number) {
   throw Error(ErrorCode::kIo, write_error(path, error_number));
 }
 
@@ -27,7 +27,7 @@ void write_all(int descriptor, std::string_view text, const std::filesystem::pat
     const ssize_t written = ::write(descriptor, text.data(), text.size());
     if (written < 0) {
       if (errno == EINTR) continue;
-      fail(name, errno);
+      fail_io(name, errno);
     }
     text.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -91,7 +91,7 @@ TemporaryFile::~TemporaryFile() {
 void TemporaryFile::commit() {
   std::error_code status;
   std::filesystem::rename(path_, final_name_, status);
-  if (status) fail(final_name_, status.value());
+  if (status) fail_io(final_name_, status.value());
   committed_ = true;
 }
 
@@ -99,19 +99,19 @@ OutputFile::OutputFile(const std::string& name) : name_(name) {
   if (name == "-") {
     std::fflush(stdout);
     descriptor_ = ::dup(STDOUT_FILENO);
-    if (descriptor_ < 0) fail(name_, errno);
+    if (descriptor_ < 0) fail_io(name_, errno);
     return;
   }
   std::error_code ignored;
   const auto status = std::filesystem::status(name_, ignored);
-  if (std::filesystem::is_directory(status)) fail(name_, EISDIR);
+  if (std::filesystem::is_directory(status)) fail_io(name_, EISDIR);
   const bool special = std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
   if (!special) temporary_ = temporary_name(name_);
   const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (special ? 0 : O_TRUNC);
   descriptor_ = ::open((special ? name_ : temporary_).c_str(), flags, 0666);
   if (descriptor_ < 0) {
     temporary_.clear();
-    fail(name_, errno);
+    fail_io(name_, errno);
   }
 }
 
@@ -134,11 +134,11 @@ void OutputFile::flush() {
 void OutputFile::commit() {
   flush();
   // Some file systems report a full disk only here.
-  if (::close(std::exchange(descriptor_, -1)) != 0) fail(name_, errno);
+  if (::close(std::exchange(descriptor_, -1)) != 0) fail_io(name_, errno);
   if (temporary_.empty()) return;
   std::error_code status;
   std::filesystem::rename(temporary_, resolved(name_), status);
-  if (status) fail(name_, status.value());
+  if (status) fail_io(name_, status.value());
   temporary_.clear();
 }
 
@@ -151,17 +151,17 @@ void write_file(const std::string& name, std::string_view content) {
 void prepare_folder(const std::filesystem::path& folder) {
   std::error_code status;
   std::filesystem::create_directories(folder, status);
-  if (status) fail(folder, status.value());
-  if (!std::filesystem::is_directory(folder, status)) fail(folder, ENOTDIR);
+  if (status) fail_io(folder, status.value());
+  if (!std::filesystem::is_directory(folder, status)) fail_io(folder, ENOTDIR);
   const std::filesystem::path probe = temporary_name(folder / "probe");
   const int descriptor = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor < 0) fail(folder, errno);
+  if (descriptor < 0) fail_io(folder, errno);
   ::close(descriptor);
   std::filesystem::remove(probe, status);
 }
 
 void flush_standard_output() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) fail("-", errno == 0 ? EIO : errno);
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) fail_io("-", errno == 0 ? EIO : errno);
 }
 
 }  // namespace dcn::cli
