@@ -68,7 +68,8 @@ def migrated(path):
 
 
 def _sources(sources):
-    return list(dict.fromkeys(migrated(s) for s in sources))
+    """Migrated files last: of several registrations of one operator for CPU tensors, PyTorch takes the last."""
+    return sorted(dict.fromkeys(migrated(s) for s in sources), key=lambda s: s.endswith(MIGRATED))
 
 
 def _flags(args):

@@ -29,6 +29,7 @@ CSY_SOURCE
 #include <sycl/group_barrier.hpp>
 #include <sycl/half_type.hpp>
 #else
+#define SYCL_DISABLE_FSYCL_SYCLHPP_WARNING  // g++ compiles no device code here
 #include <sycl/sycl.hpp>
 #endif
 #if defined(__SYCL_DEVICE_ONLY__)
