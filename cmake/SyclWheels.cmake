@@ -22,7 +22,9 @@ endfunction()
 
 sycldcn_import(sycldcn::sycl libsycl.so)
 target_compile_options(sycldcn::sycl INTERFACE -Wno-deprecated-declarations)
-sycldcn_import(sycldcn::onednn libdnnl.so)
+if(SYCLDCN_BUILD_CENTERNET)
+  sycldcn_import(sycldcn::onednn libdnnl.so)
+endif()
 
 # An RPATH, not a RUNPATH: it also serves the libraries that our libraries need. Debian's OpenCV needs libtbb.so.12, and
 # if the system's older one is loaded first, the wheels' CPU driver cannot start and there is no device.

@@ -44,19 +44,13 @@ void expect_rank(std::string_view name, const Tensor& tensor, std::int64_t rank,
   }
 }
 
-std::optional<Tensor> contiguous(const std::optional<Tensor>& tensor) {
-  if (!tensor) return std::nullopt;
-  return torch_binding::contiguous(*tensor);
-}
-
 /// Above what libdcn takes, so that it is libdcn that refuses; low enough to allocate.
 constexpr std::int64_t kMaxPooledSize = 4096;
 
-/// What a convolution's forward and backward calls have in common. `weight` may be a dense copy.
+/// What a convolution's forward and backward calls have in common.
 struct Conv {
   Place place;
   DeformConv2dParams params;
-  Tensor weight;
 };
 
 Conv conv_of(const Tensor& input, const Tensor& offset, const Tensor& weight, DeformConv2dParams params) {
@@ -65,9 +59,7 @@ Conv conv_of(const Tensor& input, const Tensor& offset, const Tensor& weight, De
   expect_rank("weight", weight, 4, "[out_channels, in_channels / groups, kernel_h, kernel_w]");
   params.kernel_h = weight.size(2);
   params.kernel_w = weight.size(3);
-  const Place place = place_of(input);
-  (void)view_of("weight", weight, place);  // refused before it is copied
-  return {.place = place, .params = params, .weight = torch_binding::contiguous(weight)};
+  return {.place = place_of(input), .params = params};
 }
 
 Tensor deform_conv2d_op(const Tensor& input, const Tensor& offset, const std::optional<Tensor>& mask,
@@ -83,15 +75,14 @@ Tensor deform_conv2d_op(const Tensor& input, const Tensor& offset, const std::op
                              .dilation_w = dilation_w,
                              .groups = groups,
                              .deformable_groups = deformable_groups});
-  const std::optional<Tensor> dense_bias = contiguous(bias);
   // The offsets' extent, not one computed here: libdcn compares it with what it must be.
   const std::array<std::int64_t, 4> sizes{input.size(0), weight.size(0), offset.size(2), offset.size(3)};
   const Tensor output = empty_activation(sizes, input, conv.place);
   const DeformConv2dTensors views{.input = view_of("input", input, conv.place),
                                   .offset = view_of("offset", offset, conv.place),
                                   .mask = view_of("mask", mask, conv.place),
-                                  .weight = view_of("weight", conv.weight, conv.place),
-                                  .bias = view_of("bias", dense_bias, conv.place),
+                                  .weight = view_of("weight", weight, conv.place),
+                                  .bias = view_of("bias", bias, conv.place),
                                   .output = view_of("output", output, conv.place)};
   run_on(conv.place, [&](Queue& queue) { run_deform_conv2d(queue, conv.params, views); });
   return output;
@@ -133,7 +124,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> deform_conv2d_backward_op(
   const Gradient grad_input = gradient((wanted & kInput) != 0, "grad_input", input, conv.place);
   const Gradient grad_offset = gradient((wanted & kOffset) != 0, "grad_offset", offset, conv.place);
   const Gradient grad_mask = gradient((wanted & kMask) != 0 && mask, "grad_mask", mask ? *mask : offset, conv.place);
-  const Gradient grad_weight = gradient((wanted & kWeight) != 0, "grad_weight", conv.weight, conv.place);
+  const Gradient grad_weight = gradient((wanted & kWeight) != 0, "grad_weight", weight, conv.place);
   Gradient grad_bias{nothing(weight, conv.place), std::nullopt};
   if ((wanted & kBias) != 0) {
     const std::array<std::int64_t, 1> length{weight.size(0)};
@@ -144,7 +135,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> deform_conv2d_backward_op(
                                           .input = view_of("input", input, conv.place),
                                           .offset = view_of("offset", offset, conv.place),
                                           .mask = view_of("mask", mask, conv.place),
-                                          .weight = view_of("weight", conv.weight, conv.place),
+                                          .weight = view_of("weight", weight, conv.place),
                                           .grad_input = grad_input.view,
                                           .grad_offset = grad_offset.view,
                                           .grad_mask = grad_mask.view,

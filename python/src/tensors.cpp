@@ -1,7 +1,6 @@
 #include "tensors.hpp"
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
-#include <torch/csrc/stable/ops.h>
 
 #include <array>
 
@@ -88,14 +87,6 @@ TensorView view_of(std::string_view name, const Tensor& tensor, const Place& pla
 std::optional<TensorView> view_of(std::string_view name, const std::optional<Tensor>& tensor, const Place& place) {
   if (!tensor) return std::nullopt;
   return view_of(name, *tensor, place);
-}
-
-Tensor contiguous(const Tensor& tensor) {
-  if (tensor.is_contiguous()) return tensor;
-  const auto sizes = tensor.sizes();
-  Tensor copy = empty({sizes.data(), sizes.size()}, tensor, place_of(tensor));
-  torch::stable::copy_(copy, tensor);
-  return copy;
 }
 
 Tensor empty(std::span<const std::int64_t> sizes, const Tensor& like, const Place& place) {

@@ -30,9 +30,6 @@ struct Place {
 [[nodiscard]] std::optional<TensorView> view_of(std::string_view name, const std::optional<Tensor>& tensor,
                                                 const Place& place);
 
-/// The tensor itself when it is dense and row-major, else a copy that is.
-[[nodiscard]] Tensor contiguous(const Tensor& tensor);
-
 /// Uninitialised memory from PyTorch's allocator, of the type of `like`: row-major, or, for four dimensions, channels
 /// last when `like` is (see `is_channels_last`).
 [[nodiscard]] Tensor empty_activation(std::span<const std::int64_t> sizes, const Tensor& like, const Place& place);

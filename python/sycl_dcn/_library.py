@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib.metadata
 import os
 import re
@@ -11,13 +12,12 @@ from pathlib import Path
 
 RUNTIME_PACKAGE = "intel-sycl-rt"
 MINIMUM_TORCH = (2, 9)
-_loaded: Path | None = None
 
 
-def path() -> Path:
-    """The library of PyTorch operators: the package's own, or what SYCL_DCN_LIBRARY names."""
-    override = os.environ.get("SYCL_DCN_LIBRARY")
-    return Path(override) if override else Path(__file__).parent / "_lib" / "libsycl_dcn_torch.so"
+def folder() -> Path:
+    """Where the compiled libraries lie: in the package, or where SYCL_DCN_LIBRARIES says."""
+    override = os.environ.get("SYCL_DCN_LIBRARIES")
+    return Path(override) if override else Path(__file__).parent / "_lib"
 
 
 def needed_sycl(library: Path) -> str:
@@ -83,26 +83,42 @@ def check_sycl(library: Path) -> None:
     # Else the loader looks where the library itself points.
 
 
-def load() -> Path:
-    """Loads the library once, which registers the operators. Raises ImportError with what to do."""
-    global _loaded
-    if _loaded is not None:
-        return _loaded
+def _find(name: str) -> Path:
+    library = folder() / name
+    if not library.is_file():
+        raise ImportError(f"{library} is missing: install the package (pip install . in the checkout), or set "
+                          "SYCL_DCN_LIBRARIES to the folder that holds it")
+    check_sycl(folder() / "libsycl_dcn_arrays.so")  # what everything of SYCL goes through
+    return library
+
+
+def _cannot(library: Path, error: OSError) -> ImportError:
+    return ImportError(f"{library} cannot be loaded ({error}). `python -m sycl_dcn.doctor` shows what is missing; usually "
+                       f"`pip install {RUNTIME_PACKAGE} intel-opencl-rt` helps")
+
+
+@functools.cache
+def load_arrays() -> ctypes.CDLL:
+    """The C functions for arrays of other SYCL libraries. Raises ImportError with what to do."""
+    library = _find("libsycl_dcn_arrays.so")
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise _cannot(library, error) from error
+
+
+@functools.cache
+def load_operators() -> Path:
+    """Loads PyTorch's operators once, which registers them. Raises ImportError with what to do."""
     import torch
 
     have = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if have < MINIMUM_TORCH:
         raise ImportError(f"sycl_dcn needs PyTorch {'.'.join(map(str, MINIMUM_TORCH))} or newer, this is "
                           f"{torch.__version__}: pip install --upgrade torch")
-    library = path()
-    if not library.is_file():
-        raise ImportError(f"{library} is missing: install the package (pip install . in the checkout), or set "
-                          "SYCL_DCN_LIBRARY to a libsycl_dcn_torch.so")
-    check_sycl(library)
+    library = _find("libsycl_dcn_torch.so")
     try:
         torch.ops.load_library(str(library))
     except OSError as error:
-        raise ImportError(f"{library} cannot be loaded ({error}). `python -m sycl_dcn.doctor` shows what is missing; "
-                          f"usually `pip install {RUNTIME_PACKAGE} intel-opencl-rt` helps") from error
-    _loaded = library
+        raise _cannot(library, error) from error
     return library

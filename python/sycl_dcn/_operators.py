@@ -7,7 +7,7 @@ from torch import Tensor
 
 from . import _library
 
-_library.load()
+_library.load_operators()
 _ops = torch.ops.sycl_dcn
 
 # Which gradients a backward operator computes; the others come back without elements.
@@ -43,9 +43,17 @@ def _nothing(like: Tensor) -> Tensor:
 
 # Shapes, for torch.compile, torch.export and meta tensors.
 
+def _check_devices(input: Tensor, **others: Tensor | None) -> None:
+    for name, tensor in others.items():
+        if tensor is not None:
+            torch._check(tensor.device == input.device, lambda name=name, tensor=tensor: (
+                f"{name}: on {tensor.device}, expected {input.device} (the device of input)"))
+
+
 @torch.library.register_fake("sycl_dcn::deform_conv2d")
 def _(input, offset, mask, weight, bias, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, groups,
       deformable_groups):
+    _check_devices(input, offset=offset, mask=mask, weight=weight, bias=bias)
     torch._check(input.dim() == 4, lambda: f"input: {input.dim()} dimensions, expected 4 [N, in_channels, H, W]")
     torch._check(offset.dim() == 4, lambda: f"offset: {offset.dim()} dimensions, expected 4")
     torch._check(weight.dim() == 4, lambda: f"weight: {weight.dim()} dimensions, expected 4")
@@ -60,12 +68,13 @@ def _(grad_output, input, offset, mask, weight, stride_h, stride_w, padding_h, p
     return (_empty_activation(input, list(input.shape)) if wanted & INPUT else _nothing(input),
             _empty_activation(offset, list(offset.shape)) if wanted & OFFSET else _nothing(input),
             _empty_activation(mask, list(mask.shape)) if wanted & MASK and mask is not None else _nothing(input),
-            weight.new_empty(weight.shape) if wanted & WEIGHT else _nothing(input),
+            _empty_activation(weight, list(weight.shape)) if wanted & WEIGHT else _nothing(input),
             weight.new_empty(weight.shape[:1]) if wanted & BIAS else _nothing(input))
 
 
 @torch.library.register_fake("sycl_dcn::deform_psroi_pool")
 def _(input, rois, offset, spatial_scale, output_dim, group_size, pooled_size, part_size, sample_per_part, trans_std):
+    _check_devices(input, rois=rois, offset=offset)
     sizes = [rois.shape[0], output_dim, pooled_size, pooled_size]
     return _empty_activation(input, sizes), torch.empty(sizes, dtype=rois.dtype, device=input.device)
 

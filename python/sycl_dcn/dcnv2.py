@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from . import _operators
-from .functional import Pair, deform_psroi_pool, pair
+from ._arguments import Pair, pair
+from .functional import deform_psroi_pool
 
 
 def dcn_v2_conv(input: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair = 1,

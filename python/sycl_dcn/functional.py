@@ -6,17 +6,7 @@ import torch
 from torch import Tensor
 
 from . import _operators
-
-Pair = int | tuple[int, int] | list[int]
-
-
-def pair(name: str, value: Pair) -> tuple[int, int]:
-    """An int for both, or two."""
-    if isinstance(value, (tuple, list)):
-        if len(value) != 2:
-            raise ValueError(f"{name}: {len(value)} numbers, expected one or two (height, width)")
-        return int(value[0]), int(value[1])
-    return int(value), int(value)
+from ._arguments import Pair, infer_groups, pair
 
 
 def deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Pair = (1, 1),
@@ -54,14 +44,6 @@ def deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | 
             deformable_groups = offset.shape[1] // taps
     return _operators.deform_conv2d(input, offset, mask, weight, bias, pair("stride", stride), pair("padding", padding),
                                     pair("dilation", dilation), groups, deformable_groups)
-
-
-def infer_groups(channels: int, per_group: int) -> int:
-    """How often the weight's input channels go into the input's."""
-    if per_group == 0 or channels % per_group:
-        raise RuntimeError(f"weight: {per_group} input channels per group, expected a divisor of {channels} (the channels "
-                           "of input)")
-    return channels // per_group
 
 
 def deform_psroi_pool(input: Tensor, rois: Tensor, offset: Tensor | None, spatial_scale: float, output_dim: int,

@@ -1,5 +1,6 @@
-"""mmcv's functions and modules (`mmcv.ops`): the same arguments, parameter names and initial values. State dicts of mmcv
-load unchanged, those of its first version (`..._offset.weight` beside the layer) included.
+"""mmcv's functions and modules (`mmcv.ops`): the same arguments, parameter names and initial values, so that its state
+dicts load unchanged. Its very first version kept `conv2_offset.weight` beside `conv2`: mmengine's loader brings those in as it
+does for mmcv; before PyTorch's own `load_state_dict`, call `upgrade_state_dict`.
 
 `im2col_step` is accepted and means nothing here: it told mmcv how many pictures to expand at a time, and had to divide the
 batch. Nothing is expanded here, and any batch works.
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.utils import _single
 
 from . import _operators
-from .functional import Pair, pair
+from ._arguments import Pair, pair
 
 
 def deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1,
@@ -85,6 +86,20 @@ def _rename_first_version(state_dict: dict, prefix: str, local_metadata: dict) -
         old, new = f"{prefix[:-1]}_offset.{part}", f"{prefix}conv_offset.{part}"
         if new not in state_dict and old in state_dict:
             state_dict[new] = state_dict.pop(old)
+
+
+def upgrade_state_dict(state_dict: dict) -> dict:
+    """A copy in which offset convolutions of mmcv's first version (`NAME_offset.weight`) are inside their layers.
+
+    PyTorch shows a layer only those keys that begin with the layer's name, so the layer cannot do it itself.
+    """
+    upgraded = type(state_dict)()
+    for key, value in state_dict.items():
+        stem, _, part = key.rpartition("_offset.")
+        if stem and part in ("weight", "bias") and f"{stem}.weight" in state_dict:
+            key = f"{stem}.conv_offset.{part}"
+        upgraded[key] = value
+    return upgraded
 
 
 class DeformConv2d(_Conv):

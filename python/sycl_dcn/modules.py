@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .functional import Pair, deform_conv2d, pair
+from ._arguments import Pair, pair
+from .functional import deform_conv2d
 
 
 class DeformConv2d(nn.Module):

@@ -1,0 +1,171 @@
+"""The operators on arrays of other SYCL libraries (dpctl, dpnp, ...), in their memory and on their own queue.
+
+An array is anything with `__sycl_usm_array_interface__` whose `syclobj` is a queue of dpctl; results are of the same
+library, on the same queue and in the same kind of memory. Work is submitted in the queue's order, and nothing is waited
+for. float32, float16, float64. No gradients are recorded; the backward functions give them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from . import _library
+from ._arguments import Pair, infer_groups, pair
+
+_TYPES = {"<f4": 0, "<f2": 1, "<f8": 2}
+_ROOM = 4096
+
+
+class _Array(ctypes.Structure):
+    """Mirror of Array in python/src/arrays.cpp."""
+
+    _fields_ = [("data", ctypes.c_void_p), ("type", ctypes.c_int64), ("rank", ctypes.c_int64),
+                ("sizes", ctypes.c_int64 * 4), ("strides", ctypes.c_int64 * 4)]
+
+
+class _Message(ctypes.Structure):
+    _fields_ = [("text", ctypes.c_char_p), ("room", ctypes.c_int64)]
+
+
+def _interface(name: str, array: Any) -> dict:
+    try:
+        return array.__sycl_usm_array_interface__
+    except AttributeError:
+        raise TypeError(f"{name}: {type(array).__name__}, expected a torch.Tensor or an array with "
+                        "__sycl_usm_array_interface__ (dpnp, dpctl)") from None
+
+
+def _describe(name: str, array: Any) -> _Array:
+    """The array's memory as the library takes it."""
+    if array is None:
+        return _Array(None, 0, -1)
+    interface = _interface(name, array)
+    kind = interface["typestr"].replace("|", "<").replace("=", "<")
+    if kind not in _TYPES:
+        raise TypeError(f"{name}: type {interface['typestr']}, expected float32, float16 or float64")
+    shape = tuple(interface["shape"])
+    if len(shape) > 4:
+        raise ValueError(f"{name}: {len(shape)} dimensions, expected at most 4")
+    item = int(kind[2:])
+    strides = interface.get("strides")
+    if strides is None:
+        strides, step = [0] * len(shape), 1
+        for d in reversed(range(len(shape))):
+            strides[d] = step
+            step *= max(shape[d], 1)
+    address = interface["data"][0] + interface.get("offset", 0) * item
+    fill = (0,) * (4 - len(shape))
+    return _Array(address if 0 not in shape else None, _TYPES[kind], len(shape),
+                  (ctypes.c_int64 * 4)(*shape, *fill), (ctypes.c_int64 * 4)(*strides, *fill))
+
+
+def _queue_of(arrays: dict[str, Any]) -> Any:
+    """The one dpctl queue that all arrays live on."""
+    found: dict[str, Any] = {}
+    for name, array in arrays.items():
+        if array is None:
+            continue
+        queue = _interface(name, array)["syclobj"]
+        if not hasattr(queue, "addressof_ref"):
+            raise TypeError(f"{name}: its syclobj is a {type(queue).__name__}, expected a queue of dpctl")
+        found[name] = queue
+    first, queue = next(iter(found.items()))
+    for name, other in found.items():
+        if other != queue:
+            raise ValueError(f"{name}: on another queue than {first}, expected the same: copy it there first")
+    return queue
+
+
+def _call(function: str, queue: Any, arrays: dict[str, Any], numbers: list[int], *more: Any) -> None:
+    described = (_Array * len(arrays))(*(_describe(name, array) for name, array in arrays.items()))
+    buffer = ctypes.create_string_buffer(_ROOM)
+    message = _Message(ctypes.cast(buffer, ctypes.c_char_p), _ROOM)
+    # dpctl keeps a `sycl::queue*` behind its reference; `addressof_ref` is its address.
+    failed = getattr(_library.load_arrays(), function)(
+        ctypes.c_void_p(queue.addressof_ref()), described, (ctypes.c_int64 * len(numbers))(*numbers), *more, message)
+    if failed:
+        raise RuntimeError(buffer.value.decode(errors="replace"))
+
+
+def _empty(like: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """An array of the same library, queue and kind of memory."""
+    import dpnp
+    return dpnp.empty(shape, dtype=dtype or like.dtype, usm_type=like.usm_type, sycl_queue=like.sycl_queue)
+
+
+def _conv_numbers(input: Any, offset: Any, weight: Any, stride: Pair, padding: Pair, dilation: Pair) -> list[int]:
+    for name, array in (("input", input), ("offset", offset), ("weight", weight)):
+        if len(array.shape) != 4:
+            raise ValueError(f"{name}: {len(array.shape)} dimensions, expected 4")
+    groups = infer_groups(input.shape[1], weight.shape[1])
+    taps = 2 * weight.shape[2] * weight.shape[3]
+    return [*weight.shape[2:], *pair("stride", stride), *pair("padding", padding), *pair("dilation", dilation), groups,
+            max(1, offset.shape[1] // max(1, taps))]
+
+
+def deform_conv2d(input: Any, offset: Any, weight: Any, bias: Any = None, stride: Pair = (1, 1), padding: Pair = (0, 0),
+                  dilation: Pair = (1, 1), mask: Any = None) -> Any:
+    """`sycl_dcn.deform_conv2d` for arrays of another SYCL library. Asynchronous on their queue."""
+    arrays = {"input": input, "offset": offset, "mask": mask, "weight": weight, "bias": bias}
+    queue = _queue_of(arrays)
+    numbers = _conv_numbers(input, offset, weight, stride, padding, dilation)
+    output = _empty(input, (input.shape[0], weight.shape[0], *offset.shape[2:]))
+    _call("sycl_dcn_deform_conv2d", queue, {**arrays, "output": output}, numbers)
+    return output
+
+
+def deform_conv2d_backward(grad_output: Any, input: Any, offset: Any, weight: Any, stride: Pair = (1, 1),
+                           padding: Pair = (0, 0), dilation: Pair = (1, 1), mask: Any = None,
+                           deterministic: bool = False) -> tuple:
+    """Gradients of input, offset, mask (None without one), weight and bias."""
+    arrays = {"grad_output": grad_output, "input": input, "offset": offset, "mask": mask, "weight": weight}
+    queue = _queue_of(arrays)
+    numbers = _conv_numbers(input, offset, weight, stride, padding, dilation)
+    grads = {"grad_input": _empty(input, input.shape), "grad_offset": _empty(input, offset.shape),
+             "grad_mask": None if mask is None else _empty(input, mask.shape),
+             "grad_weight": _empty(input, weight.shape), "grad_bias": _empty(input, weight.shape[:1])}
+    _call("sycl_dcn_deform_conv2d_backward", queue, {**arrays, **grads}, numbers, ctypes.c_int(deterministic))
+    return tuple(grads.values())
+
+
+def deform_psroi_pool(input: Any, rois: Any, offset: Any, spatial_scale: float, output_dim: int, pooled_size: int,
+                      group_size: int = 1, part_size: int | None = None, sample_per_part: int = 4,
+                      trans_std: float = 0.0) -> Any:
+    """`sycl_dcn.deform_psroi_pool` for arrays of another SYCL library. `rois` are float32 (float64 for float64 input)."""
+    arrays = {"input": input, "rois": rois, "offset": offset}
+    queue = _queue_of(arrays)
+    shape = (rois.shape[0], output_dim, pooled_size, pooled_size)
+    results = {"output": _empty(input, shape), "count": _empty(input, shape, rois.dtype)}
+    part = pooled_size if part_size is None else part_size
+    _call("sycl_dcn_deform_psroi_pool", queue, {**arrays, **results},
+          [output_dim, group_size, pooled_size, part, sample_per_part], ctypes.c_double(spatial_scale),
+          ctypes.c_double(trans_std))
+    return results["output"]
+
+
+def deform_psroi_pool_backward(grad_output: Any, input: Any, rois: Any, offset: Any, spatial_scale: float,
+                               output_dim: int, pooled_size: int, group_size: int = 1, part_size: int | None = None,
+                               sample_per_part: int = 4, trans_std: float = 0.0) -> tuple:
+    """Gradients of input and offset (None without one)."""
+    arrays = {"grad_output": grad_output, "input": input, "rois": rois, "offset": offset}
+    queue = _queue_of(arrays)
+    grads = {"grad_input": _empty(input, input.shape),
+             "grad_offset": None if offset is None else _empty(input, offset.shape)}
+    part = pooled_size if part_size is None else part_size
+    _call("sycl_dcn_deform_psroi_pool_backward", queue, {**arrays, **grads},
+          [output_dim, group_size, pooled_size, part, sample_per_part], ctypes.c_double(spatial_scale),
+          ctypes.c_double(trans_std))
+    return tuple(grads.values())
+
+
+def devices() -> list[dict[str, str]]:
+    """Every SYCL device: index, name, kind, backend, driver, memory, why_unusable (empty when it can be used)."""
+    buffer = ctypes.create_string_buffer(16 * _ROOM)
+    message = _Message(ctypes.cast(buffer, ctypes.c_char_p), 16 * _ROOM)
+    failed = _library.load_arrays().sycl_dcn_devices(message)
+    text = buffer.value.decode(errors="replace")
+    if failed:
+        raise RuntimeError(text)
+    names = ("index", "name", "kind", "backend", "driver", "memory", "why_unusable")
+    return [dict(zip(names, line.split("\t"))) for line in text.splitlines()]
