@@ -5,11 +5,11 @@
 /// "sample" is the same layer with 16 output channels: nearly nothing but sampling.
 ///
 ///     bench_deform_conv2d                               the seven layer shapes of DLA-34 at 512x512, as a table
-///     bench_deform_conv2d --markdown                    the same for docs/performance.md
-///     bench_deform_conv2d --cases=FILE                  the cases of a file like tests/cases/deform_conv2d_dla34.txt
-///     bench_deform_conv2d --case='c=64 o=64 in=32x32'   one case
-///     bench_deform_conv2d --variant=NAME --samples=40   one variant, more samples
-///     bench_deform_conv2d --benchmark_out=F.json --benchmark_filter=f32    Google Benchmark's own options
+///     bench_deform_conv2d --training                    forward and backward together, of both; "backward" is ours
+///     alone bench_deform_conv2d --markdown                    the same for docs/performance.md bench_deform_conv2d
+///     --cases=FILE                  the cases of a file like tests/cases/deform_conv2d_dla34.txt bench_deform_conv2d
+///     --case='c=64 o=64 in=32x32'   one case bench_deform_conv2d --variant=NAME --samples=40   one variant, more
+///     samples bench_deform_conv2d --benchmark_out=F.json --benchmark_filter=f32    Google Benchmark's own options
 #include "dcn/deform_conv2d.hpp"
 
 #include <benchmark/benchmark.h>
@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "../tests/cases/deform_conv2d_case.hpp"
+#include "dcn/deform_conv2d_backward.hpp"
 #include "dcn/device.hpp"
 
 namespace {
@@ -42,6 +43,7 @@ using dcn::test::Layout;
 
 struct Options {
   bool markdown = false;
+  bool training = false;  ///< forward and backward instead of forward alone
   int samples = 25;
   int batch = 0;  ///< 0: the case's own
   std::string variant;
@@ -139,7 +141,7 @@ class DeformLayer {
     plan_->run(desc_.tensors);
     queue_.wait();
   }
-  [[nodiscard]] const dcn::DeformConv2dPlan& plan() const { return *plan_; }
+  [[nodiscard]] std::string describe() const { return plan_->describe(); }
 
  private:
   dcn::Queue queue_;
@@ -147,6 +149,95 @@ class DeformLayer {
   dcn::DeviceBuffer weight_, bias_;
   dcn::DeformConv2dDesc desc_;
   std::unique_ptr<dcn::DeformConv2dPlan> plan_;
+};
+
+/// Our gradients of one case, all five, ready to run.
+class DeformBackwardLayer {
+ public:
+  DeformBackwardLayer(const dcn::Queue& queue, const DeformConv2dCase& c, DataType type, const std::string& variant)
+      : queue_(queue),
+        input_(queue, type, c.layout, {c.batch, c.in_channels, c.height, c.width}, 1.0F, 1),
+        grad_input_(queue, type, c.layout, {c.batch, c.in_channels, c.height, c.width}, 0.0F, 1),
+        offset_mask_(queue, type, c.offset_layout, position_sizes(c), 1.0F, 2),
+        grad_offset_mask_(queue, type, c.offset_layout, position_sizes(c), 0.0F, 2),
+        grad_output_(queue, type, c.output_layout,
+                     {c.batch, c.out_channels, c.params().output_h(c.height), c.params().output_w(c.width)}, 1.0F, 3),
+        weight_(random_tensor(queue, type, weights(c), 0.05F, 4)),
+        grad_weight_(random_tensor(queue, type, weights(c), 0.0F, 4)),
+        grad_bias_(random_tensor(queue, type, static_cast<std::size_t>(c.out_channels), 0.0F, 5)) {
+    const std::int64_t taps = c.deformable_groups * c.kernel_h * c.kernel_w;
+    const auto weight_view = [&](void* data) {
+      return TensorView::contiguous(data, type, {c.out_channels, c.in_channels / c.groups, c.kernel_h, c.kernel_w});
+    };
+    dcn::DeformConv2dBackwardDesc desc;
+    desc.params = c.params();
+    tensors_ = {.grad_output = grad_output_.view,
+                .input = input_.view,
+                .offset = offset_mask_.view.channels(0, 2 * taps),
+                .weight = weight_view(weight_.data()),
+                .grad_input = grad_input_.view,
+                .grad_offset = grad_offset_mask_.view.channels(0, 2 * taps),
+                .grad_weight = weight_view(grad_weight_.data()),
+                .grad_bias = TensorView::contiguous(grad_bias_.data(), type, {c.out_channels})};
+    if (c.mask) {
+      tensors_.mask = offset_mask_.view.channels(2 * taps, taps);
+      tensors_.grad_mask = grad_offset_mask_.view.channels(2 * taps, taps);
+    }
+    desc.tensors = tensors_;
+    desc.mask_is_logit = c.logit;
+    desc.force_variant = variant;
+    plan_ = std::make_unique<dcn::DeformConv2dBackwardPlan>(queue_, desc);
+    run();
+  }
+
+  void run() {
+    plan_->run(tensors_);
+    queue_.wait();
+  }
+  [[nodiscard]] std::string describe() const { return plan_->describe(); }
+
+ private:
+  static std::array<std::int64_t, 4> position_sizes(const DeformConv2dCase& c) {
+    return {c.batch, 3 * c.deformable_groups * c.kernel_h * c.kernel_w, c.params().output_h(c.height),
+            c.params().output_w(c.width)};
+  }
+  static std::size_t weights(const DeformConv2dCase& c) {
+    return static_cast<std::size_t>(c.out_channels * c.in_channels / c.groups * c.kernel_h * c.kernel_w);
+  }
+
+  dcn::Queue queue_;
+  Activation input_, grad_input_, offset_mask_, grad_offset_mask_, grad_output_;
+  dcn::DeviceBuffer weight_, grad_weight_, grad_bias_;
+  dcn::DeformConv2dBackwardTensors tensors_;
+  std::unique_ptr<dcn::DeformConv2dBackwardPlan> plan_;
+};
+
+/// A case as oneDNN describes a plain convolution: activations in NHWC, weights as it likes.
+struct PlainShapes {
+  PlainShapes(const DeformConv2dCase& c, DataType type)
+      : stride{c.stride_h, c.stride_w},
+        dilation{c.dilation_h - 1, c.dilation_w - 1},
+        padding{c.padding_h, c.padding_w} {
+    using dnnl::memory;
+    const auto data = type == DataType::kF32   ? memory::data_type::f32
+                      : type == DataType::kF16 ? memory::data_type::f16
+                                               : memory::data_type::bf16;
+    const std::int64_t oh = c.params().output_h(c.height);
+    const std::int64_t ow = c.params().output_w(c.width);
+    const memory::dims plain{c.out_channels, c.in_channels, c.kernel_h, c.kernel_w};
+    const memory::dims by_group{c.groups, c.out_channels / c.groups, c.in_channels / c.groups, c.kernel_h, c.kernel_w};
+    source = memory::desc({c.batch, c.in_channels, c.height, c.width}, data, memory::format_tag::nhwc);
+    weight = memory::desc(c.groups > 1 ? by_group : plain, data, memory::format_tag::any);
+    bias = memory::desc({c.out_channels}, data, memory::format_tag::a);
+    destination = memory::desc({c.batch, c.out_channels, oh, ow}, data, memory::format_tag::nhwc);
+    const auto far = [](std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t step, std::int64_t near,
+                        std::int64_t spread) { return (out - 1) * step + spread * (kernel - 1) + 1 - in - near; };
+    far_padding = {far(c.height, oh, c.kernel_h, c.stride_h, c.padding_h, c.dilation_h),
+                   far(c.width, ow, c.kernel_w, c.stride_w, c.padding_w, c.dilation_w)};
+  }
+
+  dnnl::memory::desc source, weight, bias, destination;
+  dnnl::memory::dims stride, dilation, padding, far_padding;
 };
 
 /// oneDNN's plain convolution of the same case in NHWC, ready to run.
@@ -157,33 +248,16 @@ class PlainLayer {
         engine_(dnnl::sycl_interop::make_engine(queue.native().get_device(), queue.native().get_context())),
         stream_(dnnl::sycl_interop::make_stream(engine_, queue_.native())) {
     using dnnl::memory;
-    const auto data = type == DataType::kF32   ? memory::data_type::f32
-                      : type == DataType::kF16 ? memory::data_type::f16
-                                               : memory::data_type::bf16;
-    const std::int64_t oh = c.params().output_h(c.height);
-    const std::int64_t ow = c.params().output_w(c.width);
-    const bool grouped = c.groups > 1;
-    const memory::dims plain{c.out_channels, c.in_channels, c.kernel_h, c.kernel_w};
-    const memory::dims by_group{c.groups, c.out_channels / c.groups, c.in_channels / c.groups, c.kernel_h, c.kernel_w};
-    const memory::desc source({c.batch, c.in_channels, c.height, c.width}, data, memory::format_tag::nhwc);
-    const memory::desc weight(grouped ? by_group : plain, data, memory::format_tag::any);
-    const memory::desc bias({c.out_channels}, data, memory::format_tag::a);
-    const memory::desc destination({c.batch, c.out_channels, oh, ow}, data, memory::format_tag::nhwc);
+    const PlainShapes shapes(c, type);
     dnnl::primitive_attr attributes;
     if (c.relu) {
       dnnl::post_ops relu;
       relu.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
       attributes.set_post_ops(relu);
     }
-    const auto far_padding = [](std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
-                                std::int64_t padding, std::int64_t dilation) {
-      return (out - 1) * stride + dilation * (kernel - 1) + 1 - in - padding;
-    };
     const dnnl::convolution_forward::primitive_desc primitive(
-        engine_, dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weight, bias,
-        destination, {c.stride_h, c.stride_w}, {c.dilation_h - 1, c.dilation_w - 1}, {c.padding_h, c.padding_w},
-        {far_padding(c.height, oh, c.kernel_h, c.stride_h, c.padding_h, c.dilation_h),
-         far_padding(c.width, ow, c.kernel_w, c.stride_w, c.padding_w, c.dilation_w)},
+        engine_, dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, shapes.source, shapes.weight,
+        shapes.bias, shapes.destination, shapes.stride, shapes.dilation, shapes.padding, shapes.far_padding,
         attributes);
     convolution_ = dnnl::convolution_forward(primitive);
     const auto make = [&](const memory::desc& desc, float deviation, int seed) {
@@ -191,10 +265,10 @@ class PlainLayer {
       return dnnl::sycl_interop::make_memory(desc, engine_, dnnl::sycl_interop::memory_kind::usm,
                                              buffers_.back().data());
     };
-    arguments_ = {{DNNL_ARG_SRC, make(source, 1.0F, 1)},
+    arguments_ = {{DNNL_ARG_SRC, make(shapes.source, 1.0F, 1)},
                   {DNNL_ARG_WEIGHTS, make(primitive.weights_desc(), 0.05F, 4)},
-                  {DNNL_ARG_BIAS, make(bias, 1.0F, 5)},
-                  {DNNL_ARG_DST, make(destination, 0.0F, 3)}};
+                  {DNNL_ARG_BIAS, make(shapes.bias, 1.0F, 5)},
+                  {DNNL_ARG_DST, make(shapes.destination, 0.0F, 3)}};
     run();
   }
 
@@ -210,6 +284,59 @@ class PlainLayer {
   dnnl::convolution_forward convolution_;
   std::vector<dcn::DeviceBuffer> buffers_;
   std::unordered_map<int, dnnl::memory> arguments_;
+};
+
+/// oneDNN's gradients of the plain convolution of the same case in NHWC: by data, and by weights with bias.
+class PlainBackwardLayer {
+ public:
+  PlainBackwardLayer(const dcn::Queue& queue, const DeformConv2dCase& c, DataType type)
+      : queue_(queue),
+        engine_(dnnl::sycl_interop::make_engine(queue.native().get_device(), queue.native().get_context())),
+        stream_(dnnl::sycl_interop::make_stream(engine_, queue_.native())) {
+    using dnnl::memory;
+    const PlainShapes shapes(c, type);
+    const auto kind = dnnl::algorithm::convolution_direct;
+    const dnnl::convolution_forward::primitive_desc hint(
+        engine_, dnnl::prop_kind::forward_training, kind, shapes.source, shapes.weight, shapes.bias, shapes.destination,
+        shapes.stride, shapes.dilation, shapes.padding, shapes.far_padding);
+    const dnnl::convolution_backward_data::primitive_desc data(engine_, kind, shapes.source, shapes.weight,
+                                                               shapes.destination, shapes.stride, shapes.dilation,
+                                                               shapes.padding, shapes.far_padding, hint);
+    const dnnl::convolution_backward_weights::primitive_desc weights(
+        engine_, kind, shapes.source, shapes.weight, shapes.bias, shapes.destination, shapes.stride, shapes.dilation,
+        shapes.padding, shapes.far_padding, hint);
+    data_ = dnnl::convolution_backward_data(data);
+    weights_ = dnnl::convolution_backward_weights(weights);
+    const auto make = [&](const memory::desc& desc, float deviation, int seed) {
+      buffers_.push_back(random_tensor(queue, type, desc.get_size() / size_of(type), deviation, seed));
+      return dnnl::sycl_interop::make_memory(desc, engine_, dnnl::sycl_interop::memory_kind::usm,
+                                             buffers_.back().data());
+    };
+    const dnnl::memory grad_output = make(shapes.destination, 1.0F, 3);
+    data_arguments_ = {{DNNL_ARG_DIFF_DST, grad_output},
+                       {DNNL_ARG_WEIGHTS, make(data.weights_desc(), 0.05F, 4)},
+                       {DNNL_ARG_DIFF_SRC, make(shapes.source, 0.0F, 1)}};
+    weights_arguments_ = {{DNNL_ARG_DIFF_DST, grad_output},
+                          {DNNL_ARG_SRC, make(shapes.source, 1.0F, 1)},
+                          {DNNL_ARG_DIFF_WEIGHTS, make(weights.diff_weights_desc(), 0.0F, 4)},
+                          {DNNL_ARG_DIFF_BIAS, make(shapes.bias, 0.0F, 5)}};
+    run();
+  }
+
+  void run() {
+    data_.execute(stream_, data_arguments_);
+    weights_.execute(stream_, weights_arguments_);
+    queue_.wait();
+  }
+
+ private:
+  dcn::Queue queue_;
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+  dnnl::convolution_backward_data data_;
+  dnnl::convolution_backward_weights weights_;
+  std::vector<dcn::DeviceBuffer> buffers_;
+  std::unordered_map<int, dnnl::memory> data_arguments_, weights_arguments_;
 };
 
 /// Processor time of all threads of this process so far, in milliseconds.
@@ -240,6 +367,27 @@ struct Timing {
   }
 };
 
+double flops_of(const DeformConv2dCase& c) {
+  return 2.0 * static_cast<double>(c.batch * c.params().output_h(c.height) * c.params().output_w(c.width)) *
+         static_cast<double>(c.out_channels * c.in_channels / c.groups * c.kernel_h * c.kernel_w);
+}
+
+void report(benchmark::State& state, const Timing& deform, const Timing& plain, double extra_ms, double flops,
+            const std::string& schedule) {
+  for (const auto& [name, timing] : {std::pair{"deform", &deform}, {"plain", &plain}}) {
+    state.counters[fmt::format("{}_ms", name)] = timing->wall.quantile(0.5);
+    state.counters[fmt::format("{}_p10", name)] = timing->wall.quantile(0.1);
+    state.counters[fmt::format("{}_p90", name)] = timing->wall.quantile(0.9);
+    state.counters[fmt::format("{}_min", name)] = timing->wall.quantile(0.0);
+  }
+  state.counters["ratio"] = deform.wall.quantile(0.5) / plain.wall.quantile(0.5);
+  state.counters["ratio_min"] = deform.wall.quantile(0.0) / plain.wall.quantile(0.0);
+  state.counters["ratio_cpu"] = deform.cpu.quantile(0.25) / plain.cpu.quantile(0.25);
+  state.counters["extra_ms"] = extra_ms;
+  state.counters["gflops"] = flops / deform.wall.quantile(0.5) * 1e-6;
+  state.SetLabel(schedule);
+}
+
 void run(benchmark::State& state, const dcn::Queue& queue, const DeformConv2dCase& c, DataType type,
          const Options& options) {
   DeformLayer layer(queue, c, type, options.variant);
@@ -256,37 +404,48 @@ void run(benchmark::State& state, const dcn::Queue& queue, const DeformConv2dCas
     sampling_time.measure([&] { sampling.run(); });
     state.SetIterationTime(deform_time.wall.milliseconds.back() * 1e-3);
   }
-  for (const auto& [name, timing] : {std::pair{"deform", &deform_time}, {"plain", &plain_time}}) {
-    state.counters[fmt::format("{}_ms", name)] = timing->wall.quantile(0.5);
-    state.counters[fmt::format("{}_p10", name)] = timing->wall.quantile(0.1);
-    state.counters[fmt::format("{}_p90", name)] = timing->wall.quantile(0.9);
-    state.counters[fmt::format("{}_min", name)] = timing->wall.quantile(0.0);
+  report(state, deform_time, plain_time, sampling_time.wall.quantile(0.5), flops_of(c), layer.describe());
+}
+
+/// Forward and backward together, as one training step has them.
+void run_training(benchmark::State& state, const dcn::Queue& queue, const DeformConv2dCase& c, DataType type,
+                  const Options& options) {
+  DeformLayer forward(queue, c, type, "");
+  DeformBackwardLayer backward(queue, c, type, options.variant);
+  PlainLayer plain_forward(queue, c, type);
+  PlainBackwardLayer plain_backward(queue, c, type);
+  Timing deform_time;
+  Timing plain_time;
+  Timing backward_time;
+  for ([[maybe_unused]] auto _ : state) {
+    plain_time.measure([&] {
+      plain_forward.run();
+      plain_backward.run();
+    });
+    deform_time.measure([&] {
+      forward.run();
+      backward_time.measure([&] { backward.run(); });
+    });
+    state.SetIterationTime(deform_time.wall.milliseconds.back() * 1e-3);
   }
-  const double flops = 2.0 *
-                       static_cast<double>(c.batch * c.params().output_h(c.height) * c.params().output_w(c.width)) *
-                       static_cast<double>(c.out_channels * c.in_channels / c.groups * c.kernel_h * c.kernel_w);
-  state.counters["ratio"] = deform_time.wall.quantile(0.5) / plain_time.wall.quantile(0.5);
-  state.counters["ratio_min"] = deform_time.wall.quantile(0.0) / plain_time.wall.quantile(0.0);
-  state.counters["ratio_cpu"] = deform_time.cpu.quantile(0.25) / plain_time.cpu.quantile(0.25);
-  state.counters["sample_ms"] = sampling_time.wall.quantile(0.5);
-  state.counters["gflops"] = flops / deform_time.wall.quantile(0.5) * 1e-6;
-  state.SetLabel(layer.plan().describe());
+  report(state, deform_time, plain_time, backward_time.wall.quantile(0.5), 3 * flops_of(c), backward.describe());
 }
 
 /// Prints the table that the file comment promises.
 class TableReporter : public benchmark::BenchmarkReporter {
  public:
-  explicit TableReporter(bool markdown) : markdown_(markdown) {}
+  explicit TableReporter(const Options& options) : markdown_(options.markdown), training_(options.training) {}
 
   bool ReportContext(const Context& /*context*/) override {
     if (markdown_) {
       fmt::print(
-          "| layer | deform ms (p10-p90) | plain ms (p10-p90) | ratio | fastest | cpu | sample ms | GFLOP/s | schedule "
-          "|\n");
+          "| layer | deform ms (p10-p90) | plain ms (p10-p90) | ratio | fastest | cpu | {} ms | GFLOP/s | schedule |\n",
+          training_ ? "backward" : "sample");
       fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
     } else {
       fmt::print("{:<24}{:>9} {:>15}{:>9} {:>15}{:>7}{:>9}{:>7}{:>9}{:>9}  {}\n", "layer", "deform ms", "p10-p90",
-                 "plain ms", "p10-p90", "ratio", "fastest", "cpu", "sample", "GFLOP/s", "schedule");
+                 "plain ms", "p10-p90", "ratio", "fastest", "cpu", training_ ? "backward" : "sample", "GFLOP/s",
+                 "schedule");
     }
     return true;
   }
@@ -302,7 +461,7 @@ class TableReporter : public benchmark::BenchmarkReporter {
       const auto row = [&](auto format) {
         fmt::print(format, layer, value("deform_ms"), value("deform_p10"), value("deform_p90"), value("plain_ms"),
                    value("plain_p10"), value("plain_p90"), value("ratio"), value("ratio_min"), value("ratio_cpu"),
-                   value("sample_ms"), value("gflops"), run.report_label);
+                   value("extra_ms"), value("gflops"), run.report_label);
       };
       if (markdown_) {
         row(
@@ -330,6 +489,7 @@ class TableReporter : public benchmark::BenchmarkReporter {
 
  private:
   bool markdown_;
+  bool training_;
   double log_ratio_ = 0;
   double log_fastest_ = 0;
   double log_cpu_ = 0;
@@ -360,6 +520,8 @@ int main(int argc, char** argv) {
       const auto value = [&](std::string_view name) { return argument.substr(name.size()); };
       if (argument == "--markdown") {
         options.markdown = true;
+      } else if (argument == "--training") {
+        options.training = true;
       } else if (argument.starts_with("--samples=")) {
         options.samples = std::stoi(value("--samples="));
       } else if (argument.starts_with("--batch=")) {
@@ -388,13 +550,16 @@ int main(int argc, char** argv) {
       for (DeformConv2dCase& c : cases) {
         if (options.batch > 0) c.batch = options.batch;
         benchmark::RegisterBenchmark(name_of(c, type).c_str(),
-                                     [=](benchmark::State& state) { run(state, queue, c, type, options); })
+                                     [=](benchmark::State& state) {
+                                       options.training ? run_training(state, queue, c, type, options)
+                                                        : run(state, queue, c, type, options);
+                                     })
             ->UseManualTime()
             ->Unit(benchmark::kMillisecond)
             ->Iterations(options.samples);
       }
     }
-    TableReporter reporter(options.markdown);
+    TableReporter reporter(options);
     benchmark::RunSpecifiedBenchmarks(&reporter);
   } catch (const std::exception& error) {
     fmt::print(stderr, "bench_deform_conv2d: {}\n", error.what());

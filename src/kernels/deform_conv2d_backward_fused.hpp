@@ -18,7 +18,9 @@
 #include <sycl/accessor.hpp>
 #include <sycl/builtins.hpp>
 #include <sycl/group.hpp>
+#include <sycl/group_algorithm.hpp>
 #include <sycl/group_barrier.hpp>
+#include <sycl/sub_group.hpp>
 #include <sycl/vector.hpp>
 
 #include "deform_common.hpp"
@@ -70,7 +72,7 @@ struct Tile {
   float* column;           ///< [rows][kPanel]: gradient of the samples
   float* sample;           ///< [rows][kPanel]: samples times mask
   float* sink;             ///< [kPanel]: what is added to corners outside of the picture
-  float* dot;              ///< [4][pixels][kLanes]: products of column and corner, by lane
+  float* dot;              ///< [pixels][kLanes]: products of column and the four corners, a quarter of the lanes each
   const Element** corner;  ///< [4][pixels]: where each corner's first channel is
   float** target;          ///< [4][pixels]: the same in grad_input
   Index* pixel_grad;       ///< [pixels]: element index of the pixel in grad_output, ...
@@ -101,7 +103,7 @@ inline Tile carve(const DeformConv2dBackwardFusedArgs& args, unsigned char* memo
   tile.sample = tile.column + tile.rows * kPanel;
   tile.sink = tile.sample + tile.rows * kPanel;
   tile.dot = tile.sink + kPanel;
-  memory = reinterpret_cast<unsigned char*>(tile.dot + 4 * tile.pixels * kLanes);
+  memory = reinterpret_cast<unsigned char*>(tile.dot + tile.pixels * kLanes);
   tile.corner = reinterpret_cast<const Element**>(memory);
   memory += 4 * tile.pixels * sizeof(void*);
   tile.target = reinterpret_cast<float**>(memory);
@@ -168,7 +170,6 @@ inline void fetch_grad_output(const DeformConv2dBackwardFusedArgs& args, const T
 struct Target {
   float* first;  ///< the slice's first channel of pixel (0, 0)
   Index step_y, step_x;
-  bool wide;  ///< may add to all columns of a panel
 };
 
 /// Corners and their weights of one tap for the whole tile. Lanes are pixels. A corner outside of the picture is read
@@ -307,68 +308,114 @@ struct Wanted {
   bool input, position, weight;
 };
 
+constexpr int kPart = kLanes / 4;  ///< lanes that hold the products of one corner
+
+/// Half of the lanes' sums of a and half of b's: lanes without `bit` hold a[lane] + a[lane + bit], the others b.
+inline float fold(const sycl::sub_group& lanes, float a, float b, int bit, int lane) {
+  const bool second = (lane & bit) != 0;
+  return (second ? b : a) + sycl::permute_group_by_xor(lanes, second ? a : b, static_cast<unsigned>(bit));
+}
+
 /// Adds to one corner's place in grad_input. Lanes are channels.
-inline void scatter(float* target, const float (&column)[kVectors], float weight, int count, bool wide, int lane) {
-  if (wide) {
+template <bool kFull>
+inline void scatter(float* target, const float (&column)[kVectors], float weight, int count, int lane) {
 #pragma unroll
-    for (int j = 0; j < kVectors; ++j) {
+  for (int j = 0; j < kVectors; ++j) {
+    if (kFull || j * kLanes + lane < count) {
       target[j * kLanes + lane] = sycl::fma(weight, column[j], target[j * kLanes + lane]);
-    }
-  } else {
-    for (int j = 0; j < kVectors; ++j) {
-      if (j * kLanes + lane < count) target[j * kLanes + lane] += weight * column[j];
     }
   }
 }
 
 /// One corner's channels. Lanes are channels.
+template <bool kFull>
 inline void fetch(const Element* corner, Index stride, int count, int lane, float (&value)[kVectors]) {
-  if (stride == 1 && count == kPanel) {
 #pragma unroll
-    for (int j = 0; j < kVectors; ++j) value[j] = load(corner[j * kLanes + lane]);
-  } else {
-#pragma unroll
-    for (int j = 0; j < kVectors; ++j) {
+  for (int j = 0; j < kVectors; ++j) {
+    if (kFull) {
+      value[j] = load(corner[j * kLanes + lane]);
+    } else {
       value[j] = 0.0f;
       if (j * kLanes + lane < count) value[j] = load(corner[static_cast<Index>(j * kLanes + lane) * stride]);
     }
   }
 }
 
-/// All that happens at the corners of the tile's samples. Lanes are channels.
-inline void visit_corners(const DeformConv2dBackwardFusedArgs& args, const Tile& tile, const Slice& slice,
-                          const Target& target, const Wanted& wanted, int lane) {
+/// What happens at the corners of the tile's samples. Lanes are channels.
+/// \tparam kFull all of the panel's channels exist, side by side.
+template <bool kFull, bool kInput, bool kPosition, bool kWeight>
+inline void visit_corners(const DeformConv2dBackwardFusedArgs& args, const Tile& tile, int count, int lane) {
   const auto* zeros = static_cast<const Element*>(args.zeros);
+  const auto lanes = sycl::ext::oneapi::this_work_item::get_sub_group();
   const Index stride = static_cast<Index>(args.call.input_stride[1]);
   for (int m = 0; m < tile.valid; ++m) {
     float column[kVectors];
-#pragma unroll
-    for (int j = 0; j < kVectors; ++j) column[j] = tile.column[m * kPanel + j * kLanes + lane];
     float sample[kVectors];
 #pragma unroll
-    for (int j = 0; j < kVectors; ++j) sample[j] = 0.0f;
+    for (int j = 0; j < kVectors; ++j) {
+      column[j] = kInput || kPosition ? tile.column[m * kPanel + j * kLanes + lane] : 0.0f;
+      sample[j] = 0.0f;
+    }
+    float dot[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int at = i * tile.pixels + m;
       const float weight = tile.corner_weight[at];
-      if (wanted.weight || wanted.position) {
+      if (kWeight || kPosition) {
         const Element* corner = tile.corner[at];
         float value[kVectors];
-        fetch(corner, corner != zeros ? stride : (stride == 1 ? 1 : 0), slice.count, lane, value);
-        float dot = 0.0f;
+        fetch<kFull>(corner, corner != zeros ? stride : 0, count, lane, value);
+        dot[i] = 0.0f;
 #pragma unroll
         for (int j = 0; j < kVectors; ++j) {
-          sample[j] = sycl::fma(weight, value[j], sample[j]);
-          dot = sycl::fma(column[j], value[j], dot);
+          if (kWeight) sample[j] = sycl::fma(weight, value[j], sample[j]);
+          if (kPosition) dot[i] = sycl::fma(column[j], value[j], dot[i]);
         }
-        if (wanted.position) tile.dot[at * kLanes + lane] = dot;
       }
-      if (wanted.input) scatter(tile.target[at], column, weight, slice.count, target.wide, lane);
+      if (kInput) scatter<kFull>(tile.target[at], column, weight, count, lane);
     }
-    if (wanted.weight) {
+    if (kPosition) {
+      const float left = fold(lanes, dot[0], dot[2], kLanes / 2, lane);
+      const float right = fold(lanes, dot[1], dot[3], kLanes / 2, lane);
+      tile.dot[m * kLanes + lane] = fold(lanes, left, right, kLanes / 4, lane);
+    }
+    if (kWeight) {
 #pragma unroll
       for (int j = 0; j < kVectors; ++j) tile.sample[m * kPanel + j * kLanes + lane] = sample[j];
     }
+  }
+}
+
+template <bool kFull>
+inline void visit_corners(const DeformConv2dBackwardFusedArgs& args, const Tile& tile, const Wanted& wanted, int count,
+                          int lane) {
+  // The common cases; what is not asked for costs a little in the others.
+  if (wanted.input && wanted.position && wanted.weight) {
+    visit_corners<kFull, true, true, true>(args, tile, count, lane);
+  } else if (!wanted.input && wanted.position) {
+    visit_corners<kFull, false, true, true>(args, tile, count, lane);
+  } else if (!wanted.input) {
+    visit_corners<kFull, false, false, true>(args, tile, count, lane);
+  } else if (!wanted.position && !wanted.weight) {
+    visit_corners<kFull, true, false, false>(args, tile, count, lane);
+  } else {
+    visit_corners<kFull, true, true, true>(args, tile, count, lane);
+  }
+}
+
+/// Adds up what visit_corners() left of the products: [pixels / kPart][4 corners][kPart pixels]. Lanes are of any kind.
+inline void sum_products(const Tile& tile, int lane) {
+  const auto lanes = sycl::ext::oneapi::this_work_item::get_sub_group();
+  for (int m = 0; m < tile.valid; m += kPart) {
+    float part[kPart];
+#pragma unroll
+    for (int i = 0; i < kPart; ++i) part[i] = tile.dot[(m + i) * kLanes + lane];
+#pragma unroll
+    for (int half = kPart / 2; half > 0; half /= 2) {
+#pragma unroll
+      for (int i = 0; i < half; ++i) part[i] = fold(lanes, part[i], part[i + half], half, lane);
+    }
+    tile.dot[m * 4 + lane] = part[0];
   }
 }
 
@@ -377,13 +424,9 @@ inline void write_positions(const DeformConv2dBackwardArgs& args, const Tile& ti
                             int lane) {
   for (int base = 0; base < tile.valid; base += kLanes) {
     const int m = base + lane;
-    float dot[4];
+    float dot[4];  // top left, top right, bottom left, bottom right
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      dot[i] = 0.0f;
-#pragma unroll
-      for (int l = 0; l < kLanes; ++l) dot[i] += tile.dot[(i * tile.pixels + m) * kLanes + l];
-    }
+    for (int i = 0; i < 4; ++i) dot[i] = tile.dot[m / kPart * kLanes + i * kPart + m % kPart];
     const float low_y = tile.low_y[m];
     const float low_x = tile.low_x[m];
     const float factor = tile.factor[m];
@@ -401,19 +444,19 @@ inline void write_positions(const DeformConv2dBackwardArgs& args, const Tile& ti
   }
 }
 
-/// Work-groups: [slices, strands], one sub-group each.
-extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
+/// Work-groups: strands times slices, one sub-group each.
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
     SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>))
-        SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<1, DCN_LANES>)) void deform_conv2d_backward_fused(
+        SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<DCN_LANES>)) void deform_conv2d_backward_fused(
             DeformConv2dBackwardFusedArgs fused, sycl::local_accessor<sycl::vec<unsigned, 4>, 1> local) {
-  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<2>();
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
   const auto lanes = item.get_group();
-  const int lane = static_cast<int>(item.get_local_id(1));
+  const int lane = static_cast<int>(item.get_local_id(0));
   const DeformConv2dBackwardArgs& args = fused.call;
   Tile tile = carve(fused, reinterpret_cast<unsigned char*>(local.get_multi_ptr<sycl::access::decorated::no>().get()));
 
-  const int slice_index = static_cast<int>(item.get_group(0));
-  const int strand = static_cast<int>(item.get_group(1));
+  const int strand = static_cast<int>(item.get_group(0)) / fused.slices;
+  const int slice_index = static_cast<int>(item.get_group(0)) - strand * fused.slices;
   const Slice slice = find_slice(args, slice_index);
   const int taps = args.kernel_h * args.kernel_w;
   const int outputs = static_cast<int>(args.out_channels) / args.groups;
@@ -438,17 +481,16 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
     target.step_y = static_cast<Index>(args.width) * target.step_x;
     target.first = fused.input_sums + static_cast<Index>(strand) * static_cast<Index>(args.height) * target.step_y +
                    static_cast<Index>(slice_index) * kPanel;
-    target.wide = true;
   } else {
     target.step_x = static_cast<Index>(args.grad_input_stride[3]);
     target.step_y = static_cast<Index>(args.grad_input_stride[2]);
     target.first =
         static_cast<float*>(args.grad_input) + n * static_cast<Index>(args.grad_input_stride[0]) + slice.first;
-    target.wide = slice.count == kPanel;
   }
 
+  const bool full = slice.count == kPanel && args.input_stride[1] == 1;
   if (wanted.input && fused.clear_input) {
-    const int count = target.wide ? kPanel : slice.count;
+    const int count = slice.count;
     for (Index y = 0; y < args.height; ++y) {
       for (Index x = 0; x < args.width; ++x) {
         for (int c = 0; c < count; c += kLanes) {
@@ -477,9 +519,15 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
         if (wanted.input || wanted.position) {
           multiply_columns(tile, weight + static_cast<Index>(tap) * outputs * kPanel, outputs, lane);
         }
-        visit_corners(fused, tile, slice, target, wanted, lane);
+        if (full) {
+          visit_corners<true>(fused, tile, wanted, slice.count, lane);
+        } else {
+          visit_corners<false>(fused, tile, wanted, slice.count, lane);
+        }
         sycl::group_barrier(lanes);
         if (wanted.position) {
+          sum_products(tile, lane);
+          sycl::group_barrier(lanes);
           write_positions(args, tile,
                           position_sums + static_cast<Index>(tap) * 3 * static_cast<Index>(fused.round_pixels) +
                               (tile_first - first),
@@ -546,24 +594,29 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void
                         (tap - tap_y * args.kernel_w) * args.grad_weight_stride[3]] = store(sum);
 }
 
-/// grad_offset and grad_mask of a round: the slices' sums in their order. One work-item per strand, deformable group,
-/// tap and output pixel of the round, pixels fastest.
+/// grad_offset and grad_mask of a round: the slices' sums in their order. A work-group has a block of output pixels of
+/// one strand, deformable group and tap.
 extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_backward_sum_position(
     DeformConv2dBackwardFusedArgs fused) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
-  const long long id = static_cast<long long>(item.get_global_id(0));
   const DeformConv2dBackwardArgs& args = fused.call;
   const int taps = args.kernel_h * args.kernel_w;
-  const long long planes = static_cast<long long>(args.deformable_groups) * taps;
-  if (id >= fused.round_pixels * planes * fused.strands) return;
-  const long long pixel = id % fused.round_pixels;
-  const int plane = static_cast<int>(id / fused.round_pixels % planes);
-  const int strand = static_cast<int>(id / fused.round_pixels / planes);
+  const Index planes = static_cast<Index>(args.deformable_groups) * taps;
+  const Index block = static_cast<Index>(item.get_local_range(0));
+  const Index blocks = (static_cast<Index>(fused.round_pixels) + block - 1) / block;
+  const Index group = static_cast<Index>(item.get_group(0));
+  const Index pixel = group % blocks * block + static_cast<Index>(item.get_local_id(0));
+  const int plane = static_cast<int>(group / blocks % planes);
+  const int strand = static_cast<int>(group / blocks / planes);
   const int deformable_group = plane / taps;
   const int tap = plane - deformable_group * taps;
-  const long long in_segment = fused.round_first + pixel;
-  const long long in_picture = static_cast<long long>(strand % fused.segments) * fused.segment_pixels + in_segment;
-  if (in_segment >= fused.segment_pixels || in_picture >= args.out_height * args.out_width) return;
+  const Index in_segment = static_cast<Index>(fused.round_first) + pixel;
+  const Index in_picture =
+      static_cast<Index>(strand % fused.segments) * static_cast<Index>(fused.segment_pixels) + in_segment;
+  if (pixel >= fused.round_pixels || in_segment >= fused.segment_pixels ||
+      in_picture >= args.out_height * args.out_width) {
+    return;
+  }
   float sum[3] = {0.0f, 0.0f, 0.0f};
   for (int slice = 0; slice < fused.slices; ++slice) {
     if (args.deformable_groups > 1 && find_slice(args, slice).deformable_group != deformable_group) continue;
@@ -572,8 +625,8 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void
     for (int i = 0; i < 3; ++i) sum[i] += sums[i * fused.round_pixels];
   }
   const Index n = static_cast<Index>(fused.first_picture + strand / fused.segments);
-  const Index y = static_cast<Index>(in_picture / args.out_width);
-  const Index x = static_cast<Index>(in_picture) - y * static_cast<Index>(args.out_width);
+  const Index y = in_picture / static_cast<Index>(args.out_width);
+  const Index x = in_picture - y * static_cast<Index>(args.out_width);
   const auto at = [&](const long long* stride, int channel) {
     return n * static_cast<Index>(stride[0]) + channel * static_cast<Index>(stride[1]) +
            y * static_cast<Index>(stride[2]) + x * static_cast<Index>(stride[3]);

@@ -181,13 +181,13 @@ void DeformConv2dBackwardPlan::State::run_fused(const DeformConv2dBackwardArgs& 
       args.strands = static_cast<int>(pictures) * args.segments;
       args.clear_input = 1;
       for (args.round_first = 0; args.round_first < args.segment_pixels; args.round_first += args.round_pixels) {
-        runtime::launch(
-            queue, fused,
-            runtime::range_2d({static_cast<std::size_t>(args.slices), static_cast<std::size_t>(args.strands)},
-                              {1, static_cast<std::size_t>(schedule.lanes)}),
-            args, schedule.local_bytes);
+        const auto groups = static_cast<std::size_t>(args.slices) * static_cast<std::size_t>(args.strands);
+        runtime::launch(queue, fused, runtime::range_1d(groups, static_cast<std::size_t>(schedule.lanes)), args,
+                        schedule.local_bytes);
         if (wants_position()) {
-          launch_flat(queue, position, args.round_pixels * call.deformable_groups * taps * args.strands, args);
+          const auto planes = static_cast<std::size_t>(call.deformable_groups * taps * args.strands);
+          const std::size_t blocks = div_up(static_cast<std::size_t>(args.round_pixels), kFlatGroup);
+          runtime::launch(queue, position, runtime::range_1d(blocks * planes, kFlatGroup), args);
         }
         args.clear_input = args.clear_weight = 0;
       }

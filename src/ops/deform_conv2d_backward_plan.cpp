@@ -266,7 +266,7 @@ std::size_t backward_local_bytes(const DeformConv2dBackwardVariant& variant, int
   const auto pitch = static_cast<std::size_t>(round_up(padded_outputs, 32) + 16);
   const std::size_t index_bytes = index == IndexWidth::k32 ? 4 : 8;
   const std::size_t floats =
-      rows * pitch + 2 * rows * panel + panel + 4 * pixels * static_cast<std::size_t>(lanes) + 10 * pixels;
+      rows * pitch + 2 * rows * panel + panel + pixels * static_cast<std::size_t>(lanes) + 10 * pixels;
   return kAlignment + floats * sizeof(float) + pixels * (8 * sizeof(void*) + 3 * index_bytes);
 }
 
