@@ -10,7 +10,7 @@ mkdir -p "$logs" || { echo "cannot write into $root: run from a folder that you 
 base_packages=(g++ cmake ninja-build pkg-config python3 python3-venv ca-certificates
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
   libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libzip-dev libgtest-dev libbenchmark-dev)
-check_packages=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev git)
+check_packages=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libclang-19-dev llvm-19-dev git)
 
 # step "What is done" command...: runs the command with its output in a log, shows the time that passes, and on failure
 # the end of the log. Nothing is printed for a step that was already done (functions below return before calling it).
@@ -75,7 +75,7 @@ need_wheels() {
   want=$(cat requirements*.txt | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && return
   [ -x .venv/bin/python ] || step "Creating .venv" /usr/bin/python3 -m venv .venv
-  step "Installing the wheels of $1 (about 2 GB unpacked)" .venv/bin/python -m pip install --disable-pip-version-check -r "$1"
+  step "Installing the wheels of $1" .venv/bin/python -m pip install --disable-pip-version-check -r "$1"
   echo "$want" >"$stamp"
 }
 
