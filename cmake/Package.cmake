@@ -6,7 +6,8 @@ install(DIRECTORY include/dcn DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(SYCLDCN_BUILD_CENTERNET)
   install(TARGETS centernet EXPORT SyclDcnTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   # Included as "centernet/detector.hpp", "nn/plan.hpp", "checkpoint/checkpoint.hpp".
-  install(FILES src/centernet/detector.hpp src/centernet/model.hpp
+  install(FILES src/centernet/detection.hpp src/centernet/detector.hpp src/centernet/model.hpp
+                src/centernet/postprocess.hpp src/centernet/preprocess.hpp
           DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sycldcn/centernet)
   install(FILES src/nn/network.hpp src/nn/plan.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sycldcn/nn)
   install(FILES src/checkpoint/checkpoint.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sycldcn/checkpoint)
