@@ -327,24 +327,33 @@ inline void scatter(float* target, const float (&column)[kVectors], float weight
   }
 }
 
+/// What visit_corners() can count on.
+enum class Access {
+  kFull,     ///< all gradients are wanted, all of the panel's channels exist, and they lie side by side
+  kDense,    ///< the channels lie side by side
+  kStrided,  ///< nothing
+};
+
 /// One corner's channels. Lanes are channels.
-template <bool kFull>
+template <Access kAccess>
 inline void fetch(const Element* corner, Index stride, int count, int lane, float (&value)[kVectors]) {
 #pragma unroll
   for (int j = 0; j < kVectors; ++j) {
-    if (kFull) {
-      value[j] = load(corner[j * kLanes + lane]);
+    const int c = j * kLanes + lane;
+    if (kAccess == Access::kFull) {
+      value[j] = load(corner[c]);
     } else {
       value[j] = 0.0f;
-      if (j * kLanes + lane < count) value[j] = load(corner[static_cast<Index>(j * kLanes + lane) * stride]);
+      if (c < count) value[j] = load(kAccess == Access::kDense ? corner[c] : corner[static_cast<Index>(c) * stride]);
     }
   }
 }
 
 /// What happens at the corners of the tile's samples. Lanes are channels.
-/// \tparam kFull all of the panel's channels exist, side by side.
-template <bool kFull, bool kInput, bool kPosition, bool kWeight>
-inline void visit_corners(const DeformConv2dBackwardFusedArgs& args, const Tile& tile, int count, int lane) {
+template <Access kAccess>
+inline void visit_corners(const DeformConv2dBackwardFusedArgs& args, const Tile& tile, const Wanted& wanted, int count,
+                          int lane) {
+  constexpr bool kFull = kAccess == Access::kFull;
   const auto* zeros = static_cast<const Element*>(args.zeros);
   const auto lanes = sycl::ext::oneapi::this_work_item::get_sub_group();
   const Index stride = static_cast<Index>(args.call.input_stride[1]);
@@ -353,53 +362,35 @@ inline void visit_corners(const DeformConv2dBackwardFusedArgs& args, const Tile&
     float sample[kVectors];
 #pragma unroll
     for (int j = 0; j < kVectors; ++j) {
-      column[j] = kInput || kPosition ? tile.column[m * kPanel + j * kLanes + lane] : 0.0f;
+      column[j] = tile.column[m * kPanel + j * kLanes + lane];
       sample[j] = 0.0f;
     }
-    float dot[4];
+    float dot[4] = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int at = i * tile.pixels + m;
       const float weight = tile.corner_weight[at];
-      if (kWeight || kPosition) {
+      if (kFull || wanted.weight || wanted.position) {
         const Element* corner = tile.corner[at];
         float value[kVectors];
-        fetch<kFull>(corner, corner != zeros ? stride : 0, count, lane, value);
-        dot[i] = 0.0f;
+        fetch<kAccess>(corner, corner != zeros ? stride : 0, count, lane, value);
 #pragma unroll
         for (int j = 0; j < kVectors; ++j) {
-          if (kWeight) sample[j] = sycl::fma(weight, value[j], sample[j]);
-          if (kPosition) dot[i] = sycl::fma(column[j], value[j], dot[i]);
+          sample[j] = sycl::fma(weight, value[j], sample[j]);
+          dot[i] = sycl::fma(column[j], value[j], dot[i]);
         }
       }
-      if (kInput) scatter<kFull>(tile.target[at], column, weight, count, lane);
+      if (kFull || wanted.input) scatter<kFull>(tile.target[at], column, weight, count, lane);
     }
-    if (kPosition) {
+    if (kFull || wanted.position) {
       const float left = fold(lanes, dot[0], dot[2], kLanes / 2, lane);
       const float right = fold(lanes, dot[1], dot[3], kLanes / 2, lane);
       tile.dot[m * kLanes + lane] = fold(lanes, left, right, kLanes / 4, lane);
     }
-    if (kWeight) {
+    if (kFull || wanted.weight) {
 #pragma unroll
       for (int j = 0; j < kVectors; ++j) tile.sample[m * kPanel + j * kLanes + lane] = sample[j];
     }
-  }
-}
-
-template <bool kFull>
-inline void visit_corners(const DeformConv2dBackwardFusedArgs& args, const Tile& tile, const Wanted& wanted, int count,
-                          int lane) {
-  // The common cases; what is not asked for costs a little in the others.
-  if (wanted.input && wanted.position && wanted.weight) {
-    visit_corners<kFull, true, true, true>(args, tile, count, lane);
-  } else if (!wanted.input && wanted.position) {
-    visit_corners<kFull, false, true, true>(args, tile, count, lane);
-  } else if (!wanted.input) {
-    visit_corners<kFull, false, false, true>(args, tile, count, lane);
-  } else if (!wanted.position && !wanted.weight) {
-    visit_corners<kFull, true, false, false>(args, tile, count, lane);
-  } else {
-    visit_corners<kFull, true, true, true>(args, tile, count, lane);
   }
 }
 
@@ -488,7 +479,8 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
         static_cast<float*>(args.grad_input) + n * static_cast<Index>(args.grad_input_stride[0]) + slice.first;
   }
 
-  const bool full = slice.count == kPanel && args.input_stride[1] == 1;
+  const bool dense = args.input_stride[1] == 1;
+  const bool full = dense && slice.count == kPanel && wanted.input && wanted.position && wanted.weight;
   if (wanted.input && fused.clear_input) {
     const int count = slice.count;
     for (Index y = 0; y < args.height; ++y) {
@@ -520,9 +512,11 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
           multiply_columns(tile, weight + static_cast<Index>(tap) * outputs * kPanel, outputs, lane);
         }
         if (full) {
-          visit_corners<true>(fused, tile, wanted, slice.count, lane);
+          visit_corners<Access::kFull>(fused, tile, wanted, slice.count, lane);
+        } else if (dense) {
+          visit_corners<Access::kDense>(fused, tile, wanted, slice.count, lane);
         } else {
-          visit_corners<false>(fused, tile, wanted, slice.count, lane);
+          visit_corners<Access::kStrided>(fused, tile, wanted, slice.count, lane);
         }
         sycl::group_barrier(lanes);
         if (wanted.position) {
@@ -541,57 +535,86 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
   }
 }
 
-/// One work-item per element of the packed weights.
-extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_backward_pack(
-    DeformConv2dBackwardFusedArgs fused) {
+/// What a work-group of the two kernels below has: a slice and a block of kOutRows outputs of its group.
+struct WeightBlock {
+  int slice_index;
+  Slice slice;
+  int first_output, end_output;  ///< within the group
+  int lane;
+};
+
+inline WeightBlock find_weight_block(const DeformConv2dBackwardFusedArgs& fused) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
-  const long long id = static_cast<long long>(item.get_global_id(0));
-  const DeformConv2dBackwardArgs& args = fused.call;
-  const int outputs = static_cast<int>(args.out_channels) / args.groups;
-  const int taps = args.kernel_h * args.kernel_w;
-  if (id >= static_cast<long long>(fused.slices) * taps * outputs * kPanel) return;
-  const int column = static_cast<int>(id % kPanel);
-  const int output = static_cast<int>(id / kPanel % outputs);
-  const int tap = static_cast<int>(id / kPanel / outputs % taps);
-  const Slice slice = find_slice(args, static_cast<int>(id / kPanel / outputs / taps));
-  float value = 0.0f;
-  if (column < slice.count) {
-    const int channel = slice.first + column - slice.group * (static_cast<int>(args.in_channels) / args.groups);
-    const int tap_y = tap / args.kernel_w;
-    value = load(static_cast<const Element*>(
-        args.weight)[static_cast<long long>(slice.group * outputs + output) * args.weight_stride[0] +
-                     channel * args.weight_stride[1] + tap_y * args.weight_stride[2] +
-                     (tap - tap_y * args.kernel_w) * args.weight_stride[3]]);
-  }
-  fused.packed_weight[id] = value;
+  const int outputs = static_cast<int>(fused.call.out_channels) / fused.call.groups;
+  const int blocks = fused.padded_outputs / kOutRows;
+  WeightBlock block;
+  block.slice_index = static_cast<int>(item.get_group(0)) / blocks;
+  block.slice = find_slice(fused.call, block.slice_index);
+  block.first_output = (static_cast<int>(item.get_group(0)) - block.slice_index * blocks) * kOutRows;
+  block.end_output = block.first_output + kOutRows < outputs ? block.first_output + kOutRows : outputs;
+  block.lane = static_cast<int>(item.get_local_id(0));
+  return block;
 }
 
-/// grad_weight: the strands' sums in their order. One work-item per element of the packed weights.
-extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_backward_sum_weight(
-    DeformConv2dBackwardFusedArgs fused) {
-  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
-  const long long id = static_cast<long long>(item.get_global_id(0));
+/// Element index of a weight of the slice's first channel.
+inline Index weight_at(const DeformConv2dBackwardArgs& args, const long long* stride, const Slice& slice, int output,
+                       int tap_y, int tap_x) {
+  const int outputs = static_cast<int>(args.out_channels) / args.groups;
+  const int channel = slice.first - slice.group * (static_cast<int>(args.in_channels) / args.groups);
+  return static_cast<Index>(slice.group * outputs + output) * static_cast<Index>(stride[0]) +
+         static_cast<Index>(channel) * static_cast<Index>(stride[1]) + tap_y * static_cast<Index>(stride[2]) +
+         tap_x * static_cast<Index>(stride[3]);
+}
+
+/// Packs the weights. Work-groups: slices times blocks of outputs. Lanes are input channels.
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
+    SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>)) SYCL_EXT_ONEAPI_FUNCTION_PROPERTY(
+        (syclexp::work_group_size<DCN_LANES>)) void deform_conv2d_backward_pack(DeformConv2dBackwardFusedArgs fused) {
   const DeformConv2dBackwardArgs& args = fused.call;
+  const WeightBlock block = find_weight_block(fused);
   const int outputs = static_cast<int>(args.out_channels) / args.groups;
   const int taps = args.kernel_h * args.kernel_w;
-  if (id >= static_cast<long long>(fused.slices) * taps * outputs * kPanel) return;
-  const int column = static_cast<int>(id % kPanel);
-  const int output = static_cast<int>(id / kPanel % outputs);
-  const int tap = static_cast<int>(id / kPanel / outputs % taps);
-  const int slice_index = static_cast<int>(id / kPanel / outputs / taps);
-  const Slice slice = find_slice(args, slice_index);
-  if (column >= slice.count) return;
-  float sum = 0.0f;
-  for (int strand = 0; strand < fused.strands; ++strand) {
-    const long long cell = static_cast<long long>(strand) * fused.slices + slice_index;
-    sum += fused.weight_sums[((cell * taps + tap) * fused.padded_outputs + output) * kPanel + column];
+  const Index step = static_cast<Index>(args.weight_stride[1]);
+  for (int output = block.first_output; output < block.end_output; ++output) {
+    for (int tap_y = 0; tap_y < args.kernel_h; ++tap_y) {
+      for (int tap_x = 0; tap_x < args.kernel_w; ++tap_x) {
+        const Index cell = static_cast<Index>(block.slice_index) * taps + tap_y * args.kernel_w + tap_x;
+        float* packed = fused.packed_weight + (cell * outputs + output) * kPanel;
+        const auto* weight = static_cast<const Element*>(args.weight) +
+                             weight_at(args, args.weight_stride, block.slice, output, tap_y, tap_x);
+        for (int c = block.lane; c < kPanel; c += kLanes) {
+          packed[c] = c < block.slice.count ? load(weight[c * step]) : 0.0f;
+        }
+      }
+    }
   }
-  const int channel = slice.first + column - slice.group * (static_cast<int>(args.in_channels) / args.groups);
-  const int tap_y = tap / args.kernel_w;
-  static_cast<Element*>(
-      args.grad_weight)[static_cast<long long>(slice.group * outputs + output) * args.grad_weight_stride[0] +
-                        channel * args.grad_weight_stride[1] + tap_y * args.grad_weight_stride[2] +
-                        (tap - tap_y * args.kernel_w) * args.grad_weight_stride[3]] = store(sum);
+}
+
+/// grad_weight: the strands' sums in their order. Work-groups and lanes as above.
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
+    SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>))
+        SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<DCN_LANES>)) void deform_conv2d_backward_sum_weight(
+            DeformConv2dBackwardFusedArgs fused) {
+  const DeformConv2dBackwardArgs& args = fused.call;
+  const WeightBlock block = find_weight_block(fused);
+  const int taps = args.kernel_h * args.kernel_w;
+  const Index step = static_cast<Index>(args.grad_weight_stride[1]);
+  const Index strand_elements = static_cast<Index>(fused.slices) * taps * fused.padded_outputs * kPanel;
+  for (int output = block.first_output; output < block.end_output; ++output) {
+    for (int tap_y = 0; tap_y < args.kernel_h; ++tap_y) {
+      for (int tap_x = 0; tap_x < args.kernel_w; ++tap_x) {
+        const Index cell = static_cast<Index>(block.slice_index) * taps + tap_y * args.kernel_w + tap_x;
+        const float* sums = fused.weight_sums + (cell * fused.padded_outputs + output) * kPanel;
+        auto* grad_weight = static_cast<Element*>(args.grad_weight) +
+                            weight_at(args, args.grad_weight_stride, block.slice, output, tap_y, tap_x);
+        for (int c = block.lane; c < kPanel; c += kLanes) {
+          float sum = 0.0f;
+          for (int strand = 0; strand < fused.strands; ++strand) sum += sums[strand * strand_elements + c];
+          if (c < block.slice.count) grad_weight[c * step] = store(sum);
+        }
+      }
+    }
+  }
 }
 
 /// grad_offset and grad_mask of a round: the slices' sums in their order. A work-group has a block of output pixels of
