@@ -1,0 +1,18 @@
+# Writes OUTPUT, a C++ file that holds the texts of FILES by their names relative to ROOT.
+set(text "// Made by embed.cmake.\n#include \"migrate/embedded.hpp\"\n\nnamespace dcn::migrate {\nconst std::vector<EmbeddedFile>& embedded_files() {\n  static const std::vector<EmbeddedFile> files = {\n")
+foreach(file IN LISTS FILES)
+  file(RELATIVE_PATH name ${ROOT} ${file})
+  file(SIZE ${file} size)
+  string(APPEND text "      {\"${name}\", std::string()")
+  # String literals have a limited length: in pieces.
+  set(at 0)
+  while(at LESS size)
+    file(READ ${file} hex OFFSET ${at} LIMIT 12000 HEX)
+    string(REGEX REPLACE "(..)" "\\\\x\\1" bytes "${hex}")
+    string(APPEND text " + std::string(\n       \"${bytes}\")")
+    math(EXPR at "${at} + 12000")
+  endwhile()
+  string(APPEND text "},\n")
+endforeach()
+string(APPEND text "  };\n  return files;\n}\n}  // namespace dcn::migrate\n")
+file(WRITE ${OUTPUT} "${text}")

@@ -1,0 +1,70 @@
+#include "migrate/facts.hpp"
+
+#include <algorithm>
+
+namespace dcn::migrate {
+
+namespace {
+
+template <class List, class Same>
+void add_missing(List& to, const List& from, Same&& same) {
+  for (const auto& item : from)
+    if (std::none_of(to.begin(), to.end(), [&](const auto& known) { return same(known, item); })) to.push_back(item);
+}
+
+void merge_file(FileFacts& to, const FileFacts& from) {
+  for (const TopDecl& decl : from.decls) {
+    const auto known =
+        std::find_if(to.decls.begin(), to.decls.end(), [&](const TopDecl& d) { return d.span == decl.span; });
+    if (known == to.decls.end())
+      to.decls.push_back(decl);
+    else {
+      known->device = known->device || decl.device;
+      known->definition = known->definition || decl.definition;
+    }
+  }
+  for (const KernelFact& kernel : from.kernels) {
+    const auto known =
+        std::find_if(to.kernels.begin(), to.kernels.end(), [&](const KernelFact& k) { return k.name == kernel.name; });
+    if (known == to.kernels.end())
+      to.kernels.push_back(kernel);
+    else {
+      known->uses_warp = known->uses_warp || kernel.uses_warp;
+      known->uses_dynamic_shared = known->uses_dynamic_shared || kernel.uses_dynamic_shared;
+    }
+  }
+  for (const auto& [offset, launch] : from.launches) {
+    const auto [at, added] = to.launches.emplace(offset, launch);
+    if (added) continue;
+    at->second.deduced.insert(launch.deduced.begin(), launch.deduced.end());
+    if (at->second.kernel.empty()) at->second.kernel = launch.kernel;
+    at->second.explicit_arguments = at->second.explicit_arguments || launch.explicit_arguments;
+    at->second.other_unit = at->second.other_unit && launch.other_unit;
+  }
+  for (const auto& [offset, call] : from.calls) {
+    CallFact& known = to.calls[offset];
+    known.signatures.insert(call.signatures.begin(), call.signatures.end());
+    known.in_device = known.in_device || call.in_device;
+  }
+  add_missing(to.shared, from.shared, [](const auto& a, const auto& b) { return a.name == b.name; });
+  add_missing(to.globals, from.globals, [](const auto& a, const auto& b) { return a.name == b.name; });
+  add_missing(to.reads, from.reads, [](const auto& a, const auto& b) { return a.object_end == b.object_end; });
+  to.views.insert(from.views.begin(), from.views.end());
+  to.own_names.insert(from.own_names.begin(), from.own_names.end());
+  to.device_code.insert(from.device_code.begin(), from.device_code.end());
+  for (const auto& [hash, include] : from.includes) {
+    IncludeFact& known = to.includes[hash];
+    if (known.resolved.empty()) known = include;
+  }
+  to.device_needed = to.device_needed || from.device_needed;
+  to.has_kernel = to.has_kernel || from.has_kernel;
+}
+
+}  // namespace
+
+void Facts::merge(const Facts& other) {
+  for (const auto& [path, file] : other.files) merge_file(files[path], file);
+  errors.insert(other.errors.begin(), other.errors.end());
+}
+
+}  // namespace dcn::migrate

@@ -1,0 +1,248 @@
+/// kernel<<<grid, block, bytes, stream>>>(arguments), kernels in variables, cudaLaunchKernel.
+#include <algorithm>
+
+#include "migrate/unit.hpp"
+
+namespace dcn::migrate {
+
+namespace {
+
+/// Three ">" side by side that end what the "<<<" at `open` begins.
+std::optional<std::size_t> triple_close(const Source& source, std::size_t open) {
+  for (std::size_t i = open + 1; i + 2 < source.size(); ++i) {
+    if (source.tokens()[i].directive != source.tokens()[open].directive) {
+      if (source.tokens()[open].directive) return std::nullopt;
+      continue;
+    }
+    const auto w = source.word(i);
+    if (w == "(" || w == "[" || w == "{") {
+      const auto end = source.close(i);
+      if (!end) return std::nullopt;
+      i = *end;
+    } else if (w == ">" && source.is(i + 1, ">") && source.is(i + 2, ">")) {
+      return i;
+    } else if (w == ";") {
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+/// "kernel<T>" before the "<<<": the tokens of its name and of its template arguments.
+struct Callee {
+  std::size_t first, name, last;
+  bool arguments;
+};
+std::optional<Callee> callee_before(const Source& source, std::size_t open) {
+  if (open == 0) return std::nullopt;
+  std::size_t last = open - 1;
+  if (source.is(last, ")")) {  // (kernel<T, 4>)<<<...>>>
+    const auto paren = source.open(last);
+    if (!paren || *paren + 1 >= last) return std::nullopt;
+    auto inner = callee_before(source, last);
+    return inner;
+  }
+  std::size_t name = last;
+  bool arguments = false;
+  if (source.is(last, ">")) {
+    const auto angle = source.open(last);
+    if (!angle || *angle == 0) return std::nullopt;
+    name = *angle - 1;
+    arguments = true;
+  }
+  if (!source.is_word(name)) return std::nullopt;
+  return Callee{source.qualified_begin(name), name, last, arguments};
+}
+
+void write_launch(Unit& unit, std::size_t open) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  const auto close = triple_close(source, open);
+  const auto callee = callee_before(source, open);
+  if (!close || !callee || !source.is(*close + 3, "(")) {
+    unit.find(1002, open, "a launch that is not kernel<<<...>>>(...)");
+    return;
+  }
+  const std::size_t paren = *close + 3;
+  const auto end = source.close(paren);
+  if (!end) {
+    unit.find(1002, open, "a launch without its closing parenthesis");
+    return;
+  }
+  const std::string name(source.word(callee->name));
+  const auto known = unit.facts.launches.find(tokens[open].begin);
+  const bool seen = known != unit.facts.launches.end();
+  bool variable = seen && known->second.through_variable;
+  if (!seen && unit.project.kernels.count(name) == 0 && !callee->arguments) variable = true;
+  std::string deduced;
+  if (seen && !variable && known->second.is_template && !known->second.explicit_arguments) {
+    if (known->second.deduced.size() > 1) {
+      unit.find(1003, callee->name, name);
+      return;
+    }
+    if (known->second.deduced.empty()) {
+      unit.find(1004, callee->name, name);
+      return;
+    }
+    deduced = *known->second.deduced.begin();
+  }
+  if (seen && known->second.other_unit && !variable) {
+    unit.find(1005, callee->name, name);
+    return;
+  }
+  const bool wrapped = source.is(open - 1, ")") && callee->last < open - 1;
+  const std::size_t begin = wrapped ? source.open(open - 1).value_or(callee->first) : callee->first;
+  const bool none = *end == paren + 1;
+  const unsigned after = none ? tokens[paren].end : tokens[paren].end;
+  if (variable) {
+    unit.edits.insert(tokens[begin].begin, "csy::launch(", "launches", -5);
+    unit.edits.replace({tokens[open].begin, tokens[open].end}, ", {", "launches");
+  } else {
+    if (wrapped)
+      unit.edits.replace({tokens[begin].begin, tokens[callee->first].begin}, "csy::launch<&", "launches", true);
+    else
+      unit.edits.insert(tokens[begin].begin, "csy::launch<&", "launches", -5);
+    if (!deduced.empty()) {
+      if (callee->arguments)
+        unit.edits.insert(tokens[callee->last].begin, ", " + deduced, "launches", -3);
+      else
+        unit.edits.insert(tokens[callee->last].end, "<" + deduced + ">", "launches", -3);
+    }
+    const unsigned from = wrapped ? tokens[callee->last].end : tokens[open].begin;
+    unit.edits.replace({from, tokens[open].end}, ">({", "launches", wrapped);
+  }
+  const bool broken = after < source.text().size() && (source.text()[after] == '\n' || source.text()[after] == '\r');
+  unit.edits.replace({tokens[*close].begin, after}, none ? "}" : broken ? "}," : "}, ", "launches", true);
+}
+
+/// auto kernel = k<float>; kernel = k<double>;  ->  csy::kernel_ref<&k<...>>()
+void write_reference(Unit& unit, std::size_t token) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  if (unit.project.kernels.count(std::string(source.word(token))) == 0 || unit.member(token)) return;
+  std::size_t last = token;
+  if (source.is(token + 1, "<")) {
+    const auto angle = source.close(token + 1);
+    if (!angle) return;
+    last = *angle;
+  }
+  const auto after = source.word(last + 1);
+  if (after != ";" && after != "," && after != ")" && after != ":" && after != "}") return;
+  std::size_t first = source.qualified_begin(token);
+  const bool address = first > 0 && source.is(first - 1, "&");
+  const std::size_t begin = address ? first - 1 : first;
+  if (begin == 0) return;
+  const auto before = source.word(begin - 1);
+  if (before != "=" && before != "?" && before != ":" && before != "(" && before != "," && before != "return") return;
+  if ((before == "(" || before == ",") && !unit.facts.own_names.count(tokens[token].begin)) return;
+  unit.edits.replace({tokens[begin].begin, tokens[first].begin}, "csy::kernel_ref<&", "launches", true);
+  unit.edits.insert(tokens[last].end, ">()", "launches", 5);
+  // void (*kernel)(float*, int) = k;
+  if (before == "=" && begin >= 2 && source.is(begin - 2, ")")) {
+    const auto parameters = source.open(begin - 2);
+    if (parameters && *parameters > 0 && source.is(*parameters - 1, ")")) {
+      const auto declarator = source.open(*parameters - 1);
+      if (declarator && *declarator > 0 && source.is(*declarator + 1, "*") && source.is(*declarator - 1, "void") &&
+          *declarator + 3 == *parameters - 1) {
+        const std::string variable(source.word(*declarator + 2));
+        const std::string types(source.slice(tokens[*parameters].end, tokens[begin - 2].begin));
+        unit.edits.replace({tokens[*declarator - 1].begin, tokens[begin - 2].end},
+                           "csy::kernel<" + types + "> " + variable, "launches", true);
+      }
+    }
+  }
+}
+
+/// cudaLaunchKernel((void*)k<T>, grid, block, args, bytes, stream) with void* args[] = {&a, &b}.
+void write_launch_call(Unit& unit, std::size_t token) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  if (!source.is(token + 1, "(")) return;
+  const auto arguments = source.arguments(token + 1);
+  const auto end = source.close(token + 1);
+  if (!end || arguments.size() < 4) return unit.find(1017, token, "");
+  // The kernel: the last name of the first argument.
+  std::size_t last = arguments[0].second - 1;
+  while (last > arguments[0].first && source.is(last, ")")) --last;
+  std::size_t name = last;
+  if (source.is(last, ">")) {
+    const auto angle = source.open(last);
+    if (!angle || *angle == 0) return unit.find(1017, token, "");
+    name = *angle - 1;
+  }
+  const std::size_t first = source.qualified_begin(name);
+  if (unit.project.kernels.count(std::string(source.word(name))) == 0) return unit.find(1017, token, "");
+  // The array of addresses.
+  const std::string array(source.word(arguments[3].second - 1));
+  std::vector<std::string> values;
+  std::size_t declared = 0, closed = 0;
+  for (std::size_t i = token; i-- > 2;) {
+    if (!source.is(i, array) || !source.is(i + 1, "[")) continue;
+    std::size_t brace = source.close(i + 1).value_or(i) + 1;
+    if (source.is(brace, "=")) ++brace;
+    if (!source.is(brace, "{")) continue;
+    for (const auto& [from, to] : source.arguments(brace)) {
+      std::size_t value = from;
+      while (value < to && source.is(value, "(")) value = source.close(value).value_or(value) + 1;  // (void*)
+      if (!source.is(value, "&")) return unit.find(1017, token, "");
+      values.emplace_back(source.slice(tokens[value + 1].begin, tokens[to - 1].end));
+    }
+    declared = i;
+    closed = source.close(brace).value_or(brace);
+    break;
+  }
+  if (values.empty()) return unit.find(1017, token, "");
+  while (declared > 0 && !source.is(declared - 1, ";") && !source.is(declared - 1, "{") &&
+         !source.is(declared - 1, "}"))
+    --declared;
+  if (source.is(closed + 1, ";")) unit.remove(declared, closed + 1, "launches");
+  std::string text = "csy::launch<&" + std::string(source.slice(tokens[first].begin, tokens[last].end)) + ">({";
+  for (const std::size_t i : {1u, 2u, 4u, 5u})
+    if (i < arguments.size())
+      text += (i > 1 ? ", " : "") +
+              std::string(source.slice(tokens[arguments[i].first].begin, tokens[arguments[i].second - 1].end));
+  text += "}";
+  for (const std::string& value : values) text += ", " + value;
+  text += ")";
+  std::size_t begin = token, stop = *end;
+  if (begin > 1 && source.is(begin - 1, "(") && source.is_word(begin - 2) && source.is(stop + 1, ")"))
+    begin -= 2, ++stop;  // CHECK(...)
+  unit.edits.replace({tokens[begin].begin, tokens[stop].end}, text, "launches", true);
+}
+
+}  // namespace
+
+void rule_launches(Unit& unit) {
+  const Source& source = unit.source;
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    if (source.is(i, "<<<")) {
+      write_launch(unit, i);
+      continue;
+    }
+    if (source.is(i, "<<") && source.is(i + 1, "<") && source.tokens()[i].end < source.tokens()[i + 1].begin) {
+      unit.find(1002, i, "<< <");
+      continue;
+    }
+    if (!source.is_word(i)) continue;
+    const auto w = source.word(i);
+    if (w == "cudaLaunchKernel" || w == "cudaLaunchCooperativeKernel") {
+      write_launch_call(unit, i);
+    } else if ((w == "cudaFuncSetAttribute" || w == "cudaFuncSetCacheConfig" || w == "cudaDeviceSetCacheConfig" ||
+                w == "cudaDeviceSetLimit" || w == "cudaDeviceSetSharedMemConfig") &&
+               source.is(i + 1, "(")) {
+      // The statement goes, with the check around it.
+      std::size_t first = i, last = source.close(i + 1).value_or(i + 1);
+      while (first > 1 && source.is(first - 1, "(") && source.is_word(first - 2) && source.is(last + 1, ")"))
+        first -= 2, ++last;
+      if (source.is(last + 1, ";") &&
+          (first == 0 || source.is(first - 1, ";") || source.is(first - 1, "{") || source.is(first - 1, "}")))
+        unit.remove(first, last + 1, "launches");
+      else
+        unit.edits.replace({source.tokens()[first].begin, source.tokens()[last].end}, "csy::success", "launches", true);
+    } else {
+      write_reference(unit, i);
+    }
+  }
+}
+
+}  // namespace dcn::migrate

@@ -1,0 +1,171 @@
+/// What no rule has touched and still belongs to CUDA; barriers that not all threads reach.
+#include <algorithm>
+#include <set>
+
+#include "migrate/unit.hpp"
+
+namespace dcn::migrate {
+
+namespace {
+
+bool upper_after(std::string_view word, std::size_t at) {
+  return word.size() > at && word[at] >= 'A' && word[at] <= 'Z';
+}
+
+const std::set<std::string_view> kNames = {"__global__",
+                                           "__device__",
+                                           "__host__",
+                                           "__shared__",
+                                           "__constant__",
+                                           "__launch_bounds__",
+                                           "threadIdx",
+                                           "blockIdx",
+                                           "blockDim",
+                                           "gridDim",
+                                           "warpSize",
+                                           "__forceinline__",
+                                           "atomicAdd",
+                                           "atomicCAS",
+                                           "atomicMax",
+                                           "atomicMin",
+                                           "atomicExch",
+                                           "__syncthreads",
+                                           "__ldg",
+                                           "gpuAtomicAdd",
+                                           "getCurrentCUDAStream",
+                                           "CUDAGuard",
+                                           "CUDAStream",
+                                           "CUDAEvent",
+                                           "THCState",
+                                           "lazyInitCUDA",
+                                           "CUDAGeneratorImpl",
+                                           "PhiloxCudaState",
+                                           "CUDACachingAllocator",
+                                           "getCurrentCUDABlasHandle",
+                                           "getStreamFromExternal",
+                                           "setCurrentCUDAStream",
+                                           "CUDAMultiStreamGuard",
+                                           "CUDA_tensor_apply1",
+                                           "CUDA_tensor_apply2",
+                                           "CUDA_tensor_apply3",
+                                           "CUDA_tensor_apply4",
+                                           "getCUDADeviceAllocator"};
+
+/// The diagnostic for a word that only CUDA knows, or 0.
+int number_for(std::string_view w) {
+  if (kNames.count(w) > 0) return w.starts_with("THC") || w == "lazyInitCUDA" ? 1016 : 1001;
+  if (w.starts_with("cublas") || w.starts_with("cusparse") || w.starts_with("cusolver") || w.starts_with("curand") ||
+      w.starts_with("cufft") || w.starts_with("cudnn") || w.starts_with("CUBLAS_") || w.starts_with("CUSPARSE_"))
+    return 1015;
+  if (w.starts_with("THCuda") || w.starts_with("THCBlas") || w.starts_with("THCAssert") || w.starts_with("THCNumerics"))
+    return 1016;
+  if (w == "cudaTextureObject_t" || w.starts_with("tex1D") || w.starts_with("tex2D") || w.starts_with("tex3D") ||
+      w.starts_with("cudaTexture") || w.starts_with("surf2D") || w == "cudaArray" || w.starts_with("cudaSurface") ||
+      w == "cudaMemcpyToArray")
+    return 1009;
+  if (w == "clock64" || w == "__nanosleep" || w == "globaltimer") return 1019;
+  if (w == "wmma" || w == "nvcuda" || w == "cutlass" || w == "__hmma") return 1014;
+  if (w.starts_with("cudaDevAttr") || w == "cudaDeviceGetAttribute") return 1018;
+  if (w.starts_with("cuda") && upper_after(w, 4)) return 1001;
+  if (w.starts_with("__shfl") || w.starts_with("__ballot") || w.starts_with("__match_") || w.starts_with("__reduce_") ||
+      w == "__activemask")
+    return 1001;
+  if (w == "cudaLaunchKernel") return 1017;
+  return 0;
+}
+
+bool return_in(const Source& source, std::size_t first, std::size_t last) {
+  for (std::size_t i = first; i < last; ++i)
+    if (source.is(i, "return")) return true;
+  return false;
+}
+
+/// Words that differ between the threads of a block, followed through the assignments of a body.
+std::set<std::string> varying_words(const Source& source, std::size_t first, std::size_t last) {
+  std::set<std::string> varying = {"threadIdx"};
+  for (int pass = 0; pass < 4; ++pass)
+    for (std::size_t i = first; i < last; ++i) {
+      if (!source.is(i, "=") || i == 0 || !source.is_word(i - 1)) continue;
+      for (std::size_t k = i + 1; k < last && !source.is(k, ";"); ++k)
+        if (varying.count(std::string(source.word(k))) > 0) {
+          varying.insert(std::string(source.word(i - 1)));
+          break;
+        }
+    }
+  return varying;
+}
+
+}  // namespace
+
+void rule_barrier_check(Unit& unit) {
+  const Source& source = unit.source;
+  for (const Span& body : unit.facts.device_code) {
+    const std::size_t first = source.at(body.begin), last = source.at(body.end);
+    std::size_t barrier = last;
+    for (std::size_t i = last; i-- > first;)
+      if (source.word(i).starts_with("__syncthreads")) {
+        barrier = i;
+        break;
+      }
+    if (barrier == last) continue;
+    std::set<std::string> varying;
+    for (std::size_t i = first; i < barrier; ++i) {
+      if (!source.is(i, "if") || !source.is(i + 1, "(") || source.tokens()[i].directive) continue;
+      const auto paren = source.close(i + 1);
+      if (!paren) continue;
+      std::size_t end = *paren + 1;
+      if (source.is(end, "{"))
+        end = source.close(end).value_or(end);
+      else
+        while (end < barrier && !source.is(end, ";")) ++end;
+      if (end > barrier || !return_in(source, *paren + 1, end)) continue;
+      if (varying.empty()) varying = varying_words(source, first, last);
+      for (std::size_t k = i + 2; k < *paren; ++k)
+        if (varying.count(std::string(source.word(k))) > 0) {
+          unit.find(1007, i, "");
+          break;
+        }
+    }
+  }
+}
+
+void rule_leftovers(Unit& unit) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  // One look at all edits that replace: sorted intervals.
+  std::vector<Span> covered;
+  for (const Edit& edit : unit.edits.all())
+    if (edit.span.end > edit.span.begin) covered.push_back(edit.span);
+  std::sort(covered.begin(), covered.end());
+  std::size_t next = 0;
+  unsigned reach = 0;
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    while (next < covered.size() && covered[next].begin <= tokens[i].begin)
+      reach = std::max(reach, covered[next++].end);
+    if (tokens[i].begin < reach || !source.is_word(i)) continue;
+    if (tokens[i].directive) {
+      const auto& directives = source.directives();
+      const auto at = std::find_if(directives.begin(), directives.end(),
+                                   [&](const Directive& d) { return d.first_token <= i && i < d.last_token; });
+      if (at == directives.end() || at->name != "define" || i <= at->first_token + 2) continue;
+    }
+    if (unit.own(i)) continue;
+    const auto w = source.word(i);
+    if ((w == "asm" || w == "__asm__") && (source.is(i + 1, "volatile") || source.is(i + 1, "(")) && unit.device(i)) {
+      unit.find(1008, i, "");
+      continue;
+    }
+    if ((w == "cub" || w == "thrust") && source.is(i + 1, "::") && !(w == "thrust" && source.is(i + 2, "complex"))) {
+      unit.find(1013, i, std::string(w) + "::" + std::string(source.word(i + 2)));
+      continue;
+    }
+    if (w == "cooperative_groups" && !source.is(i - 1, "namespace")) {
+      unit.find(1012, i, "");
+      continue;
+    }
+    const int number = number_for(w);
+    if (number != 0) unit.find(number, i, std::string(w));
+  }
+}
+
+}  // namespace dcn::migrate

@@ -1,0 +1,200 @@
+/// PyTorch's glue: devices, old names, registrations, contiguous inputs.
+#include <set>
+
+#include "migrate/unit.hpp"
+
+namespace dcn::migrate {
+
+namespace {
+
+const std::set<std::string_view> kTorchScopes = {"at", "c10", "torch"};
+
+/// The tokens "." name "(" ")" at `dot`; the last token, or 0.
+std::size_t plain_call(const Source& source, std::size_t dot, std::string_view name) {
+  return (source.is(dot, ".") || source.is(dot, "->")) && source.is(dot + 1, name) && source.is(dot + 2, "(") &&
+                 source.is(dot + 3, ")")
+             ? dot + 3
+             : 0;
+}
+
+/// at::kCUDA, torch::kCUDA, at::DeviceType::CUDA, c10::kCUDA: the last token, or 0.
+std::size_t cuda_device(const Source& source, std::size_t first) {
+  std::size_t i = first;
+  while (source.is_word(i) && source.is(i + 1, "::")) {
+    if (kTorchScopes.count(source.word(i)) == 0 && !source.is(i, "DeviceType") && !source.is(i, "Device")) return 0;
+    i += 2;
+  }
+  if (source.is(i, "kCUDA")) return i;
+  if (source.is(i, "CUDA") && i > first && source.is(i - 2, "DeviceType")) return i;
+  return 0;
+}
+
+void wrap(Unit& unit, std::size_t dot, std::size_t last) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  if (dot == 0) return;
+  const std::size_t first = source.postfix_begin(dot - 1);
+  const bool pointer = source.is(dot, "->");
+  unit.edits.insert(tokens[first].begin, std::string("csy::on_device(") + (pointer ? "*" : ""), "torch-device", -2);
+  unit.edits.replace({tokens[dot].begin, tokens[last].end}, ")", "torch-device", true);
+}
+
+}  // namespace
+
+void rule_torch_device(Unit& unit) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  for (std::size_t i = 1; i < source.size(); ++i) {
+    if (source.is(i, ".") || source.is(i, "->")) {
+      if (const std::size_t end = plain_call(source, i, "is_cuda")) {
+        std::size_t dot = i;
+        // x.type().is_cuda(), x.device().is_cuda(), x.options().device().is_cuda()
+        while (dot >= 4 && source.is(dot - 1, ")") && source.is(dot - 2, "(") &&
+               (source.is(dot - 3, "type") || source.is(dot - 3, "device")) &&
+               (source.is(dot - 4, ".") || source.is(dot - 4, "->")))
+          dot -= 4;
+        wrap(unit, dot, end);
+        continue;
+      }
+      if (const std::size_t device = plain_call(source, i, "device")) {
+        const std::size_t type = plain_call(source, device + 1, "type");
+        const std::size_t compare = (type != 0 ? type : device) + 1;
+        if (source.is(compare, "==") || source.is(compare, "!=")) {
+          if (const std::size_t last = cuda_device(source, compare + 1)) {
+            if (source.is(compare, "!=")) {
+              const std::size_t first = source.postfix_begin(i - 1);
+              unit.edits.insert(tokens[first].begin, "!", "torch-device", -3);
+            }
+            wrap(unit, i, last);
+            continue;
+          }
+        }
+      }
+      // x.cuda() in C++
+      if (source.is(i, ".") && plain_call(source, i, "cuda") != 0 && !source.is(i - 1, "torch"))
+        unit.edits.replace({tokens[i + 1].begin, tokens[i + 3].end}, "to(csy::device_type())", "torch-device", true);
+      continue;
+    }
+    if (!source.is_word(i) || source.is(i - 1, "::") || source.is(i - 1, ".") || unit.edits.covers(tokens[i].begin))
+      continue;
+    if (const std::size_t last = cuda_device(source, i); last != 0 && !unit.facts.own_names.count(tokens[i].begin)) {
+      unit.edits.replace({tokens[i].begin, tokens[last].end}, "csy::device_type()", "torch-device", true);
+    } else if ((source.is(i, "torch") || source.is(i, "at")) && source.is(i + 1, "::") && source.is(i + 2, "CUDA") &&
+               source.is(i + 3, "(")) {
+      unit.edits.replace({tokens[i].begin, tokens[i + 3].end}, "at::TensorOptions(csy::device_type()).dtype(",
+                         "torch-device", true);
+    } else if (source.is(i, "MaybeSetDevice") ||
+               (source.is(i, "c10") && source.is(i + 2, "cuda") && source.is(i + 4, "MaybeSetDevice"))) {
+      const std::size_t name = source.is(i, "c10") ? i + 4 : i;
+      if (!source.is(name + 1, "(")) continue;
+      const auto end = source.close(name + 1);
+      if (end && source.is(*end + 1, ";")) unit.remove(i, *end + 1, "torch-streams");
+    }
+  }
+}
+
+void rule_torch_old(Unit& unit) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  for (std::size_t i = 1; i + 3 < source.size(); ++i) {
+    if (!source.is(i - 1, ".") && !source.is(i - 1, "->")) {
+      // THCState *state = at::globalContext().lazyInitCUDA();
+      if (source.is(i, "THCState") && source.is(i + 1, "*")) {
+        std::size_t end = i;
+        while (end < source.size() && !source.is(end, ";") && !source.is(end, ")") && !source.is(end, ",")) {
+          if (source.is(end, "(")) end = source.close(end).value_or(end);
+          ++end;
+        }
+        std::size_t first = i;
+        while (first > 0 && (source.is(first - 1, "extern") || source.is(first - 1, "static"))) --first;
+        if (source.is(end, ";")) unit.remove(first, end, "thc");
+      }
+      if (source.is(i, "torch") && source.is(i + 1, "/")) continue;
+      continue;
+    }
+    if (unit.edits.covers(tokens[i].begin)) continue;
+    // x.data<T>()
+    if (source.is(i, "data") && source.is(i + 1, "<")) {
+      const auto angle = source.close(i + 1);
+      if (angle && source.is(*angle + 1, "(") && source.is(*angle + 2, ")")) unit.rename(i, "data_ptr", "torch-old");
+      continue;
+    }
+    if (!source.is(i, "type") || !source.is(i + 1, "(") || !source.is(i + 2, ")")) continue;
+    if (i >= 4 && source.is(i - 2, ")") && source.is(i - 3, "(") && source.is(i - 4, "device")) continue;
+    // x.type().scalarType()
+    if (plain_call(source, i + 3, "scalarType") != 0) {
+      unit.edits.replace({tokens[i].begin, tokens[i + 6].end}, "scalar_type()", "torch-old", true);
+      continue;
+    }
+    const auto after = source.word(i + 3);
+    const std::size_t object = source.postfix_begin(i - 2);
+    const auto before = object > 0 ? source.word(object - 1) : std::string_view();
+    const bool compared = after == "==" || after == "!=" || before == "==" || before == "!=";
+    bool dispatched = false;
+    if (before == "(" && object >= 2)
+      dispatched =
+          source.word(object - 2).starts_with("AT_DISPATCH") || source.word(object - 2).starts_with("DISPATCH");
+    for (std::size_t k = object; !dispatched && k-- > 0 && object - k < 12;) {
+      // A later argument of AT_DISPATCH_..._AND(kHalf, x.type(), ...)
+      if (source.is(k, ";") || source.is(k, "{")) break;
+      if (source.word(k).starts_with("AT_DISPATCH")) dispatched = true;
+    }
+    if (compared || dispatched || before == "switch")
+      unit.rename(i, "scalar_type", "torch-old");
+    else if (after == ")" || after == "," || after == ".")
+      unit.rename(i, after == "." ? "options" : "options", "torch-old");
+  }
+}
+
+void rule_torch_library(Unit& unit) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  for (std::size_t i = 0; i + 6 < source.size(); ++i) {
+    if (!source.is(i, "TORCH_LIBRARY_IMPL") || !source.is(i + 1, "(")) continue;
+    const auto arguments = source.arguments(i + 1);
+    if (arguments.size() != 3) continue;
+    const std::size_t key = arguments[1].first;
+    const bool plain = source.is(key, "CUDA"), autograd = source.is(key, "AutogradCUDA");
+    if (!plain && !autograd) continue;
+    const std::string space(source.slice(tokens[arguments[0].first].begin, tokens[arguments[0].second - 1].end));
+    if (autograd) {
+      unit.rename(key, "Autograd", "torch-library");
+      continue;
+    }
+    unit.rename(key, "CSY_DISPATCH_KEY", "torch-library");
+    if (unit.project.cpu_libraries.count(space) == 0) continue;
+    const auto paren = source.close(i + 1);
+    const auto brace = paren && source.is(*paren + 1, "{") ? source.close(*paren + 1) : std::nullopt;
+    if (!brace) continue;
+    unit.edits.insert(source.line_begin(tokens[i].begin), "#if CSY_TORCH_XPU\n", "torch-library", -8);
+    unit.edits.insert(
+        std::min<unsigned>(source.line_end(tokens[*brace].end) + 1, static_cast<unsigned>(source.text().size())),
+        "#endif\n", "torch-library", -9);
+  }
+}
+
+void rule_tensors(Unit& unit) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  // A file that has nothing of CUDA keeps its own ways.
+  bool cuda = source.path().ends_with(".cu") || source.path().ends_with(".cuh");
+  for (const Edit& edit : unit.edits.all()) cuda = cuda || edit.rule != "torch-old";
+  if (!cuda) return;
+  for (const DataPointerFact& read : unit.facts.reads) {
+    const std::size_t dot = source.at(read.object_end);
+    if (dot >= source.size() || !(source.is(dot, ".") || source.is(dot, "->")) ||
+        !(source.is(dot + 1, "data_ptr") || source.is(dot + 1, "data")))
+      continue;
+    unit.edits.insert(tokens[dot].begin, std::string(source.word(dot)) + "contiguous()", "contiguous");
+    if (source.is(dot, "->")) unit.edits.replace({tokens[dot].begin, tokens[dot].end}, ".", "contiguous");
+    unit.find(1902, dot, read.object);
+  }
+  for (const unsigned at : unit.facts.views) {
+    const std::size_t token = source.at(at);
+    if (!source.is(token, "view") || tokens[token].begin != at) continue;
+    unit.rename(token, "reshape", "views");
+    unit.find(1903, token, "");
+  }
+}
+
+}  // namespace dcn::migrate

@@ -1,0 +1,89 @@
+/// \file unit.hpp
+/// What a rule works on: one file's tokens and facts in, edits and diagnostics out.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "migrate/facts.hpp"
+#include "migrate/source.hpp"
+
+namespace dcn::migrate {
+
+struct Finding {
+  int number = 0;  ///< of diagnostics.def
+  unsigned offset = 0;
+  std::string detail;  ///< the name or the parser's message
+};
+
+/// What rules may know of the other files.
+struct ProjectView {
+  std::set<std::string> cpu_libraries;    ///< namespaces with a TORCH_LIBRARY_IMPL(ns, CPU, ...)
+  std::set<std::string> kernels;          ///< plain names of all kernels
+  std::set<std::string> dynamic_kernels;  ///< those with dynamic shared memory
+  std::set<std::string> device_globals;   ///< names of __device__ and __constant__ variables that became CSY_GLOBAL
+  std::set<std::string> own_macros;       ///< macros that the project defines
+};
+
+struct Unit {
+  const Source& source;
+  const FileFacts& facts;
+  const ProjectView& project;
+  Edits& edits;
+  std::vector<Finding>& findings;
+
+  /// The token means something of the project's own, or is a member after "." or "->".
+  bool own(std::size_t token) const;
+  bool member(std::size_t token) const {
+    return token > 0 && (source.is(token - 1, ".") || source.is(token - 1, "->"));
+  }
+  /// The place is in a kernel or device function, or in a macro that these use.
+  bool device(std::size_t token) const;
+  /// Replaces one token, and says who did.
+  void rename(std::size_t token, std::string text, const char* rule);
+  /// Deletes [first, last] with the blanks behind, or the whole lines when nothing else is on them.
+  void remove(std::size_t first, std::size_t last, const char* rule);
+  void find(int number, std::size_t token, std::string detail);
+};
+
+struct Rule {
+  const char* name;
+  void (*apply)(Unit&);
+};
+
+/// All rules for C++ files, in the order in which they run. The last ones need to see what the others left.
+const std::vector<Rule>& source_rules();
+
+void rule_attributes(Unit&);
+void rule_launches(Unit&);
+void rule_shared(Unit&);
+void rule_globals(Unit&);
+void rule_api(Unit&);
+void rule_errors(Unit&);
+void rule_arch(Unit&);
+void rule_torch_device(Unit&);
+void rule_torch_old(Unit&);
+void rule_torch_library(Unit&);
+void rule_tensors(Unit&);
+void rule_barrier_check(Unit&);
+void rule_leftovers(Unit&);
+void rule_includes(Unit&);
+void rule_regions(Unit&);
+
+struct DiagnosticText {
+  int number;
+  const char* what;
+  const char* remedy;
+};
+const std::vector<DiagnosticText>& diagnostics();
+const DiagnosticText& diagnostic(int number);
+
+struct RuleText {
+  const char* name;
+  const char* what;
+};
+const std::vector<RuleText>& rule_texts();
+
+}  // namespace dcn::migrate
