@@ -165,7 +165,7 @@ TEST(DeformConv2dBackward, ComputesOnlyWhatIsAskedFor) {
     const HostTensor grad_output = make_grad_output(c).rounded(DataType::kF32);
     for (const std::string& variant : deform_conv2d_backward_variants()) {
       const BackwardResult all = run_backward(c, inputs, grad_output, {.variant = variant});
-      for (unsigned subset = 0; subset < 32; ++subset) {
+      for (const unsigned subset : {0U, 1U, 2U, 4U, 8U, 16U, 3U, 9U, 14U}) {
         BackwardOptions options{.variant = variant};
         for (unsigned i = 0; i < 5; ++i) options.wanted[i] = (subset >> i & 1U) != 0;
         const BackwardResult some = run_backward(c, inputs, grad_output, options);
@@ -174,9 +174,7 @@ TEST(DeformConv2dBackward, ComputesOnlyWhatIsAskedFor) {
         for (std::size_t i = 0; i < 5; ++i) {
           EXPECT_EQ(some.gradients.of[i].values.empty(), !options.wanted[i]);
           if (!options.wanted[i]) continue;
-          // The compiler may contract products differently in the code for all of them.
-          EXPECT_LE(largest_difference(some.gradients.of[i], all.gradients.of[i]),
-                    1e-6 * largest_magnitude(all.gradients.of[i]))
+          EXPECT_EQ(some.gradients.of[i].values, all.gradients.of[i].values)
               << variant << " " << kGradientNames[i] << " of subset " << subset;
         }
       }
@@ -203,19 +201,22 @@ TEST(DeformConv2dBackward, RepeatedRunsGiveTheSameBits) {
 }
 
 TEST(DeformConv2dBackward, LayoutsGiveTheSameBits) {
-  const DeformConv2dCase c = DeformConv2dCase::parse("n=2 c=48 o=30 in=13x9 mask=logit dg=2");
-  const DeformConv2dInputs inputs = make_inputs(c).rounded(DataType::kBf16);
-  const HostTensor grad_output = make_grad_output(c).rounded(DataType::kBf16);
-  const BackwardOptions options{.type = DataType::kBf16, .variant = "fused_32"};
-  const BackwardResult native = run_backward(c, inputs, grad_output, options);
-  for (const Layout layout : {Layout::kNchw, Layout::kNhwcSlice}) {
-    DeformConv2dCase other = c;
-    other.layout = other.output_layout = other.offset_layout = layout;
-    const BackwardResult same = run_backward(other, inputs, grad_output, options);
-    for (std::size_t i = 0; i < 5; ++i) {
-      EXPECT_LE(largest_difference(native.gradients.of[i], same.gradients.of[i]),
-                8e-3 * largest_magnitude(native.gradients.of[i]))
-          << to_string(layout) << " " << kGradientNames[i];
+  const DeformConv2dCase c = DeformConv2dCase::parse("n=2 c=80 o=30 in=13x9 mask=logit dg=2");
+  for (const DataType type : {DataType::kF32, DataType::kBf16}) {
+    const DeformConv2dInputs inputs = make_inputs(c).rounded(type);
+    const HostTensor grad_output = make_grad_output(c).rounded(type);
+    for (const char* variant : {"fused_32", "reference"}) {
+      const BackwardOptions options{.type = type, .variant = variant};
+      const BackwardResult native = run_backward(c, inputs, grad_output, options);
+      for (const Layout layout : {Layout::kNchw, Layout::kNhwcSlice, Layout::kStrided}) {
+        DeformConv2dCase other = c;
+        other.layout = other.output_layout = other.offset_layout = layout;
+        const BackwardResult same = run_backward(other, inputs, grad_output, options);
+        for (std::size_t i = 0; i < 5; ++i) {
+          EXPECT_EQ(native.gradients.of[i].values, same.gradients.of[i].values)
+              << variant << " " << to_string(type) << " " << to_string(layout) << " " << kGradientNames[i];
+        }
+      }
     }
   }
 }
