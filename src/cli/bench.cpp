@@ -75,7 +75,7 @@ int bench(const BenchArgs& args) {
   const double load = milliseconds_since(start);
   const centernet::ModelInfo info = model.info;
   start = Clock::now();
-  Queue queue = Queue::create(args.model.device);
+  Queue queue = create_queue(args.model);
   centernet::Detector detector(queue, std::move(model), options);
   const std::vector<cv::Mat> pictures(static_cast<std::size_t>(args.batch), picture);
   (void)detector.detect(pictures);

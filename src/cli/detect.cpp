@@ -305,7 +305,7 @@ int detect(const DetectArgs& args) {
                                  ? nullptr
                                  : &choose_layer(layers, args.offsets_layer == kLastLayer ? "" : args.offsets_layer);
   ResultFiles files({args.json, args.csv, args.json_threshold, args.threshold}, info.task, info.labels);
-  centernet::Detector detector(Queue::create(args.model.device), std::move(model), options);
+  centernet::Detector detector(create_queue(args.model), std::move(model), options);
 
   const bool counted =
       std::all_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.kind == Input::Kind::kPicture; });

@@ -130,7 +130,7 @@ Detected detect_all(const EvalArgs& args, const coco::Dataset& truth) {
   centernet::Model model = load_model(args.model);
   const centernet::ModelInfo info = model.info;
   const CocoIds ids(info.labels, truth, args.annotations);
-  centernet::Detector detector(Queue::create(args.model.device), std::move(model), options);
+  centernet::Detector detector(create_queue(args.model), std::move(model), options);
 
   Detected detected;
   Progress progress("Evaluating", "images", static_cast<long long>(inputs.size()), args.quiet);

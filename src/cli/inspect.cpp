@@ -164,7 +164,7 @@ int inspect(InspectArgs args) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--input-size: {} x {}: both must be multiples of {}", size[0], size[1], divisor));
   }
-  Queue queue = Queue::create(args.model.device);
+  Queue queue = create_queue(args.model);
   const centernet::ModelInfo info = model.info;
   nn::Executor executor(queue, std::move(model.network), options.plan);
   executor.prepare(args.batch, size[0], size[1]);

@@ -1,6 +1,7 @@
 #include "cli/model_args.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -212,6 +213,15 @@ centernet::DetectorOptions detector_options(const ModelArgs& args) {
                         : args.memory_format == "nhwc" ? nn::FormatChoice::kNhwc
                                                        : nn::FormatChoice::kAuto;
   return options;
+}
+
+Queue create_queue(const ModelArgs& args) {
+  Queue queue = Queue::create(args.device);
+  if (args.dtype == "bf16" && nn::is_emulated(queue, DataType::kBf16)) {
+    spdlog::warn("{} has no bf16 arithmetic and emulates it: --dtype fp32 is several times faster here",
+                 queue.device().name);
+  }
+  return queue;
 }
 
 centernet::ModelOverrides model_overrides(const ModelArgs& args) {

@@ -48,6 +48,8 @@ void add_detection_options(CLI::App& app, ModelArgs& args);
 
 /// Checks everything that needs neither a model nor a device.
 [[nodiscard]] centernet::DetectorOptions detector_options(const ModelArgs& args);
+/// The queue of --device; warns when the device only emulates --dtype.
+[[nodiscard]] Queue create_queue(const ModelArgs& args);
 [[nodiscard]] centernet::ModelOverrides model_overrides(const ModelArgs& args);
 /// \throws Error also when --model is missing.
 [[nodiscard]] centernet::Model load_model(const ModelArgs& args);

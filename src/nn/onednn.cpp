@@ -10,6 +10,7 @@
 #include <sycl/sycl.hpp>
 
 #include "dcn/status.hpp"
+#include "nn/plan.hpp"
 
 namespace dcn::nn {
 
@@ -26,6 +27,13 @@ dnnl::engine make_engine(const Queue& queue) {
 }
 
 }  // namespace
+
+bool is_emulated(const Queue& queue, DataType type) {
+  if (type != DataType::kBf16 || queue.device().kind != "cpu") return false;
+  // The values of cpu_isa are sets of instructions: a superset has all bits of its subsets.
+  constexpr auto kNative = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNative) != kNative;
+}
 
 dnnl::memory::data_type to_onednn(DataType type) {
   switch (type) {

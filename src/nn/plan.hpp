@@ -28,6 +28,9 @@ struct PlanOptions {
 /// How a transposed convolution of each channel by itself can be computed, in the order in which they are tried.
 [[nodiscard]] std::vector<std::string> upsample_variants();
 
+/// True when the device has no arithmetic of this type: networks then give the same numbers, but slower than in f32.
+[[nodiscard]] bool is_emulated(const Queue& queue, DataType type);
+
 /// One line of `centernet inspect`.
 struct LayerReport {
   std::string name;
