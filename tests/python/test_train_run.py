@@ -138,7 +138,7 @@ def test_a_run_stops_at_the_limit_and_goes_on(toy, capsys):
     (["--train", "none.json", "."], "none.json"),
     (["--size", "100"], "multiples of 32"),
     (["--arch", "vgg"], "vgg"),
-    (["--deform", "cuda"], "unknown implementation"),
+    (["--operator", "cuda"], "unknown implementation"),
     (["--widths", "1,2"], "7 widths"),
 ])
 def test_wrong_arguments_end_in_one_line(toy, capsys, more, message):

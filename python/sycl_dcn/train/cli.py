@@ -43,6 +43,7 @@ def parse(arguments) -> argparse.Namespace:
     p.add_argument("--json", help="write the metrics here, too")
     p.add_argument("--results", help="write the detections here as a COCO results file")
     p.add_argument("--device", default="auto")
+    _add_operator(p)
 
     p = commands.add_parser("relabel", help="change a model's resolution, licence or attribution")
     p.add_argument("model")
@@ -65,6 +66,12 @@ def parse(arguments) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _add_operator(parser) -> None:
+    parser.add_argument("--operator", default="auto",
+                        help="deformable convolution: sycl_dcn, torchvision, triton (CUDA), or auto: "
+                             "the first that works, sycl_dcn before triton before torchvision")
+
+
 def _add_run(commands) -> None:
     p = commands.add_parser("run", help="train a model", epilog=EXAMPLE,
                             formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,8 +81,8 @@ def _add_run(commands) -> None:
     g.add_argument("--out", required=True, help="folder for the log, checkpoints and models")
     g.add_argument("--resume", action="store_true", help="continue from OUT/last.pt if it is there")
     g.add_argument("--init", help="start from the weights of this safetensors file")
-    g.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
-    g.add_argument("--deform", default="auto", help="deformable convolution: auto, torchvision, triton")
+    g.add_argument("--device", default="auto", help="auto, cpu, xpu, cuda, cuda:1, ... (default: auto)")
+    _add_operator(g)
     g.add_argument("--time-limit", type=float, default=math.inf, help="stop (resumable) after seconds")
     g.add_argument("--eval-epochs", type=int, default=10, help="epochs between evaluations (default: 10)")
     g.add_argument("--license", default="", help="of the data, for the model's metadata")
@@ -116,10 +123,10 @@ def _add_run(commands) -> None:
 
 
 def pick_device(name: str):
-    """A torch device; "auto" prefers CUDA. Under torchrun each process takes its own GPU."""
+    """A torch device; "auto" prefers CUDA, then XPU. Under torchrun each process takes its own GPU."""
     import torch
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "xpu" if torch.xpu.is_available() else "cpu"
     if name == "cuda" and "LOCAL_RANK" in os.environ:
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     device = torch.device(name)
@@ -139,15 +146,15 @@ def run(args) -> int:
 
     from .augment import AugmentConfig
     from .data import load_coco
-    from .deform import set_implementation
+    from .deform import implementation, set_implementation
     from .detect import Evaluator
     from .export import ModelInfo, load
     from .trainer import TrainConfig, Trainer
 
     if args.size % 32 or any(s % 32 for s in args.input_size):
         raise ValueError("--size and --input-size must be multiples of 32")
-    set_implementation(args.deform)
     device = pick_device(args.device)
+    set_implementation(args.operator, device.type)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -165,7 +172,9 @@ def run(args) -> int:
                             flip_vertical=args.flip_vertical, mosaic=args.mosaic, mixup=args.mixup,
                             cutout=args.cutout, cast=args.cast, colour=args.colour, noise=args.noise,
                             mosaic_scale=args.mosaic_scale)
-    trainer = Trainer(config, augment, train, device, rank, world, graph=not args.no_graph)
+    # A CUDA graph records what one stream does; work that SYCL submits is not promised to be part of it.
+    graph = not args.no_graph and implementation(device.type) != "sycl_dcn"
+    trainer = Trainer(config, augment, train, device, rank, world, graph=graph)
     if args.init:
         trainer.initialise(load(args.init)[0])
     if args.resume and (out / "last.pt").is_file():
@@ -190,9 +199,11 @@ def evaluate(args) -> int:
     from .data import load_coco
     from .detect import Evaluator, coco_results
     from .average_precision import evaluate as average_precision
+    from .deform import set_implementation
     from .export import load, network_of
 
     device = pick_device(args.device)
+    set_implementation(args.operator, device.type)
     state, info = load(args.model)
     split = load_coco(*args.data)
     if split.labels != info.labels:
