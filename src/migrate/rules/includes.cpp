@@ -22,6 +22,18 @@ std::string included(const Source& source, const Directive& directive) {
   return std::string(line.substr(open + 1, close - open - 1));
 }
 
+/// The directive includes a header of CUDA, and not one of the project's with a similar name ("cuda/vision.h").
+bool includes_cuda(const Unit& unit, const Directive& one) {
+  const std::string name = included(unit.source, one);
+  if (!is_cuda_header(name)) return false;
+  const auto fact = unit.facts.includes.find(one.span.begin);
+  const bool found = fact != unit.facts.includes.end() && !fact->second.resolved.empty();
+  if (found && fact->second.resolved.find("/csy-stubs") == std::string::npos) return false;
+  const std::string_view line = unit.source.text();
+  const bool quoted = line.find('"', one.span.begin) < line.find('\n', one.span.begin);
+  return !(quoted && name.starts_with("cuda/"));
+}
+
 /// Depth of conditionals at each directive, an include guard not counted.
 std::vector<int> depths(const Source& source, bool& guarded, std::size_t& guard_define) {
   const auto& list = source.directives();
@@ -92,11 +104,16 @@ void rule_includes(Unit& unit) {
   }
   std::optional<std::size_t> place, first_include;
   bool inside_conditional = false;
+  const auto of_cuda = [&](const std::string& name) {
+    if (!is_cuda_header(name)) return false;
+    return std::none_of(unit.project.paths.begin(), unit.project.paths.end(),
+                        [&](const std::string& path) { return path.ends_with("/" + name); });
+  };
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (list[i].name != "include") continue;
     const std::string name = included(source, list[i]);
     if (!first_include) first_include = i;
-    if (is_cuda_header(name)) {
+    if (includes_cuda(unit, list[i])) {
       wanted = true;
       if (!place) {
         place = i;
@@ -111,13 +128,16 @@ void rule_includes(Unit& unit) {
     const std::string renamed = output_name(name);
     const auto fact = unit.facts.includes.find(list[i].span.begin);
     const bool ours = fact == unit.facts.includes.end() || !fact->second.resolved.empty();
-    if (renamed != name && !is_cuda_header(name) && ours) {
+    if (renamed != name && !includes_cuda(unit, list[i]) && ours) {
       const auto at = source.text().find(name, list[i].span.begin);
       unit.edits.replace({static_cast<unsigned>(at), static_cast<unsigned>(at + name.size())}, renamed, "includes");
     }
   }
+  bool thc = false;
+  for (const Edit& edit : unit.edits.all()) thc = thc || edit.text.find("csy::thc") != std::string::npos;
   const std::string line = std::string("#include \"csy.hpp\"\n") +
-                           (unit.facts.device_needed && !is_main_source(source.path()) ? "CSY_SOURCE\n" : "");
+                           (unit.facts.device_needed && !is_main_source(source.path()) ? "CSY_SOURCE\n" : "") +
+                           (thc ? "#include \"csy_thc.hpp\"\n" : "");
   const auto delete_line = [&](const Directive& one) {
     const unsigned begin = source.line_begin(one.span.begin);
     unit.edits.replace(
@@ -126,7 +146,7 @@ void rule_includes(Unit& unit) {
   };
   bool placed = present || !wanted;
   for (std::size_t i = 0; i < list.size(); ++i) {
-    if (list[i].name != "include" || !is_cuda_header(included(source, list[i]))) continue;
+    if (list[i].name != "include" || !includes_cuda(unit, list[i])) continue;
     if (!placed && place == i && !inside_conditional) {
       const unsigned end =
           std::min<unsigned>(source.line_end(list[i].span.end) + 1, static_cast<unsigned>(source.text().size()));
