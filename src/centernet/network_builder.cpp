@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "dcn/status.hpp"
@@ -102,11 +103,13 @@ void NetworkBuilder::fold(nn::Layer& layer, const std::string& batch_norm) {
   const bool transposed = layer.kind == nn::LayerKind::kDeconv;
   const std::size_t group_outputs = count(layer.out_channels / layer.groups);
   const std::size_t group_inputs = count(layer.in_channels / layer.groups);
-  for (std::size_t i = 0; i < layer.weight.size(); ++i) {
-    const std::size_t row = i / taps;  // of [out, in / groups], or of [in, out / groups]
+  const std::size_t rows = layer.weight.size() / taps;  // of [out, in / groups], or of [in, out / groups]
+  for (std::size_t row = 0; row < rows; ++row) {
     const std::size_t output =
         transposed ? row / group_outputs / group_inputs * group_outputs + row % group_outputs : row / group_inputs;
-    layer.weight[i] = static_cast<float>(static_cast<double>(layer.weight[i]) * scale[output]);
+    for (float& value : std::span(layer.weight).subspan(row * taps, taps)) {
+      value = static_cast<float>(static_cast<double>(value) * scale[output]);
+    }
   }
 }
 
