@@ -170,8 +170,9 @@ void DeformConv2dBackwardPlan::State::run_fused(const DeformConv2dBackwardArgs& 
 
   const std::int64_t panel = schedule.variant.panel;
   const std::int64_t taps = std::int64_t{call.kernel_h} * call.kernel_w;
-  const std::int64_t packed = args.slices * taps * (call.out_channels / call.groups) * panel;
-  if (args.packed_weight != nullptr) launch_flat(queue, pack, packed, args);
+  const auto blocks = static_cast<std::size_t>(args.slices * (args.padded_outputs / schedule.variant.out_rows));
+  const runtime::LaunchRange weight_blocks = runtime::range_1d(blocks, static_cast<std::size_t>(schedule.lanes));
+  if (args.packed_weight != nullptr) runtime::launch(queue, pack, weight_blocks, args);
   if (call.batch == 0) queue.fill(args.weight_sums, 0, schedule.weight_bytes);
   const int all_strands = args.strands;
   if (fused.native != nullptr) {
@@ -186,8 +187,8 @@ void DeformConv2dBackwardPlan::State::run_fused(const DeformConv2dBackwardArgs& 
                         schedule.local_bytes);
         if (wants_position()) {
           const auto planes = static_cast<std::size_t>(call.deformable_groups * taps * args.strands);
-          const std::size_t blocks = div_up(static_cast<std::size_t>(args.round_pixels), kFlatGroup);
-          runtime::launch(queue, position, runtime::range_1d(blocks * planes, kFlatGroup), args);
+          const std::size_t pixel_blocks = div_up(static_cast<std::size_t>(args.round_pixels), kFlatGroup);
+          runtime::launch(queue, position, runtime::range_1d(pixel_blocks * planes, kFlatGroup), args);
         }
         args.clear_input = args.clear_weight = 0;
       }
@@ -197,7 +198,7 @@ void DeformConv2dBackwardPlan::State::run_fused(const DeformConv2dBackwardArgs& 
     }
   }
   args.strands = all_strands;
-  if (call.grad_weight != nullptr) launch_flat(queue, weight, packed, args);
+  if (call.grad_weight != nullptr) runtime::launch(queue, weight, weight_blocks, args);
   if (call.grad_bias != nullptr) {
     launch_flat(queue, part_bias, args.bias_parts * call.out_channels, args);
     launch_flat(queue, bias, call.out_channels, args);

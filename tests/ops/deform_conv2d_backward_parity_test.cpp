@@ -62,7 +62,6 @@ TEST(DeformConv2dBackwardParity, F32Nhwc) {
   expect_parity(DataType::kF32, Layout::kNhwc, deform_conv2d_backward_variants());
 }
 TEST(DeformConv2dBackwardParity, F32Nchw) { expect_parity(DataType::kF32, Layout::kNchw, {"fused_32", "reference"}); }
-TEST(DeformConv2dBackwardParity, F32Slices) { expect_parity(DataType::kF32, Layout::kNhwcSlice, {"fused_32"}); }
 TEST(DeformConv2dBackwardParity, F32Strided) { expect_parity(DataType::kF32, Layout::kStrided, {"fused_32"}); }
 TEST(DeformConv2dBackwardParity, F64Nhwc) { expect_parity(DataType::kF64, Layout::kNhwc, {"reference"}); }
 
