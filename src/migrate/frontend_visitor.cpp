@@ -112,7 +112,9 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
     bool own = overload->getNumDecls() > 0;
     for (const clang::NamedDecl* candidate : overload->decls()) {
       use(candidate->getUnderlyingDecl());
-      own = own && file_of(candidate->getUnderlyingDecl()->getLocation()) != nullptr;
+      const auto* function = dyn_cast<clang::FunctionDecl>(candidate->getUnderlyingDecl());
+      own = own && file_of(candidate->getUnderlyingDecl()->getLocation()) != nullptr &&
+            (function == nullptr || function->getBuiltinID() == 0);
     }
     if (overload->getName().isIdentifier()) external_name(overload->getName().getAsString());
     if (own) own_token(overload->getNameLoc());
@@ -147,7 +149,10 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
     const clang::Expr* callee = call->getCallee()->IgnoreParenImpCasts();
     clang::SourceLocation at;
     if (const auto* reference = dyn_cast<clang::DeclRefExpr>(callee)) {
-      if (file_of(reference->getDecl()->getLocation()) != nullptr) return true;
+      const auto* function = dyn_cast<clang::FunctionDecl>(reference->getDecl());
+      if (file_of(reference->getDecl()->getLocation()) != nullptr &&
+          (function == nullptr || function->getBuiltinID() == 0))
+        return true;
       at = reference->getLocation();
     } else if (const auto* lookup = dyn_cast<clang::OverloadExpr>(callee)) {
       at = lookup->getNameLoc();
@@ -219,6 +224,10 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
     if (const auto [file, offset] = place(at); file != nullptr) state_.facts.files[*file].own_names.insert(offset);
   }
   void name_token(clang::SourceLocation at, const Decl* target) {
+    // A builtin is declared where it is first used.
+    if (const auto* function = dyn_cast<clang::FunctionDecl>(target);
+        function != nullptr && function->getBuiltinID() != 0)
+      return;
     if (file_of(target->getLocation()) != nullptr) own_token(at);
   }
   void external_name(const std::string& name) {

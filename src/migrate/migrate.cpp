@@ -69,7 +69,12 @@ ProjectView look_around(const Project& project, const Facts& facts) {
         }
     }
   }
+  for (const auto& [path, source] : project.sources) view.paths.push_back(path);
   for (const auto& [path, file] : facts.files) {
+    for (const TopDecl& top : file.decls) {
+      const std::string name = top.name.substr(top.name.rfind(':') == std::string::npos ? 0 : top.name.rfind(':') + 1);
+      if (top.function && top.device && cuda_function(name)) view.overloads.insert(name);
+    }
     for (const KernelFact& kernel : file.kernels)
       view.kernels.insert(kernel.qualified.substr(
           kernel.qualified.rfind(':') == std::string::npos ? 0 : kernel.qualified.rfind(':') + 1));
@@ -231,8 +236,12 @@ Result migrate(const Options& options) {
     std::vector<std::string> folders = setup_folders;
     if (!has_setup(project)) folders.emplace_back();
     for (const EmbeddedFile& file : embedded_files()) {
-      if (!file.name.starts_with("launch/")) continue;
-      const std::string name = file.name.substr(7);
+      const bool thc = file.name == "support/csy_thc.hpp";
+      if (thc && std::none_of(result.files.begin(), result.files.end(),
+                              [](const FileResult& f) { return f.after.find("csy_thc.hpp") != std::string::npos; }))
+        continue;
+      if (!file.name.starts_with("launch/") && !thc) continue;
+      const std::string name = fs::path(file.name).filename().string();
       for (const std::string& folder : folders) result.added[(fs::path(folder) / "csy" / name).string()] = file.text;
       if (name == "csy_torch.py")
         for (const std::string& folder : helper_folders) result.added[(fs::path(folder) / name).string()] = file.text;

@@ -288,6 +288,9 @@ void add_stubs(Project& project, const std::set<std::string>& names, bool torch_
     stubs[name] = "#include \"csy_cuda.h\"\n";
   for (const std::string& name : names) {
     if (stubs.count(name) > 0) continue;
+    if (std::any_of(project.sources.begin(), project.sources.end(),
+                    [&](const auto& one) { return one.first.ends_with("/" + name); }))
+      continue;
     const bool torch = is_torch_header(name);
     if (torch && torch_is_real && !name.starts_with("THC") && name.find("cuda/") == std::string::npos) continue;
     if (torch)

@@ -83,9 +83,11 @@ class Editor {
 };
 
 const std::set<std::string> kHelpers = {
-    "is_available", "synchronize", "empty_cache", "device_count", "current_device", "manual_seed", "manual_seed_all",
-    "Event",        "Stream",      "FloatTensor", "DoubleTensor", "HalfTensor",     "IntTensor",   "LongTensor",
-    "ByteTensor",   "BoolTensor",  "CharTensor",  "ShortTensor",  "BFloat16Tensor"};
+    "is_available",         "synchronize",     "empty_cache", "device_count",    "current_device",
+    "manual_seed",          "manual_seed_all", "Event",       "Stream",          "FloatTensor",
+    "DoubleTensor",         "HalfTensor",      "IntTensor",   "LongTensor",      "ByteTensor",
+    "BoolTensor",           "CharTensor",      "set_device",  "get_device_name", "memory_allocated",
+    "max_memory_allocated", "current_stream",  "stream",      "ShortTensor",     "BFloat16Tensor"};
 
 /// Behind the last import at the beginning of a line, outside of strings and of blocks.
 std::size_t after_imports(const std::string& text) {
@@ -174,6 +176,8 @@ PythonResult migrate_python(const std::string& text, const std::string& relative
     editor.replace(
         R"(([A-Za-z_][\w.]*(\[[^\[\]\n]*\])?)\.is_cuda\b(?!\())", "python",
         [](const std::smatch& m, std::size_t) { return "csy_torch.on_device(" + m[1].str() + ")"; }, true);
+    // Profilers of CUDA: nothing to start.
+    editor.replace(R"(torch\.cuda\.profiler\.cudart\(\)\.\w+\(\))", "python", fixed("pass"), true);
     // What is left of strings that name the device.
     editor.replace(R"(["']cuda(:0)?["'])", "python", [&](const std::smatch& m, std::size_t at) {
       std::size_t before = at;
@@ -195,7 +199,8 @@ PythonResult migrate_python(const std::string& text, const std::string& relative
       if (head.find("path") != std::string::npos || head.find("join") != std::string::npos ||
           head.find("glob") != std::string::npos)
         return m.str();
-      return std::string("csy_torch.device()");
+      const bool fallback = before >= 8 && now.compare(before - 8, 8, "default=") == 0;
+      return std::string(fallback ? "str(csy_torch.device())" : "csy_torch.device()");
     });
     // "csy_torch.device() if csy_torch.is_available() else 'cpu'" stays readable as it is.
     const bool helper = editor.text().find("csy_torch") != std::string::npos;

@@ -24,6 +24,8 @@ struct ProjectView {
   std::set<std::string> kernels;          ///< plain names of all kernels
   std::set<std::string> dynamic_kernels;  ///< those with dynamic shared memory
   std::set<std::string> device_globals;   ///< names of __device__ and __constant__ variables that became CSY_GLOBAL
+  std::set<std::string> overloads;        ///< names of CUDA's functions that the project overloads
+  std::vector<std::string> paths;         ///< all C++ files
   std::set<std::string> own_macros;       ///< macros that the project defines
 };
 
@@ -55,6 +57,9 @@ struct Rule {
 
 /// All rules for C++ files, in the order in which they run. The last ones need to see what the others left.
 const std::vector<Rule>& source_rules();
+
+/// A device function of CUDA that a project may overload for its own types.
+bool cuda_function(std::string_view name);
 
 void rule_attributes(Unit&);
 void rule_launches(Unit&);

@@ -56,6 +56,8 @@ bool scope_of(const Unit& unit, std::size_t token, std::size_t& first, bool& cud
   first = unit.source.qualified_begin(token);
   qualified = first != token;
   cuda_scope = false;
+  // numeric_limits<T>::max
+  if (first != token && unit.source.is(first, "::") && first > 0 && unit.source.is(first - 1, ">")) return false;
   for (std::size_t i = first; i < token; ++i) {
     if (unit.source.is(i, "::")) continue;
     if (kScopes.count(unit.source.word(i)) == 0) return false;
@@ -80,7 +82,8 @@ bool write_form(Unit& unit, std::size_t first, std::size_t open, const std::stri
     }
     ++i;
     std::size_t wanted = 0, last = 0;
-    if (form[i] == '*') {
+    if (form[i] == '*' || form[i] == '>') {
+      wanted = form[i] == '>' ? 1 : 0;
       if (arguments.empty()) {
         // "f(x, %*)" without arguments: no comma either
         while (!text.empty() && (text.back() == ' ' || text.back() == ',')) text.pop_back();
@@ -104,7 +107,8 @@ bool write_form(Unit& unit, std::size_t first, std::size_t open, const std::stri
 void call(Unit& unit, std::size_t token) {
   const Source& source = unit.source;
   const auto range = calls().equal_range(source.word(token));
-  if (range.first == range.second || unit.own(token) ||
+  const bool overloaded = !unit.member(token) && unit.project.overloads.count(std::string(source.word(token))) > 0;
+  if (range.first == range.second || (unit.own(token) && !overloaded) ||
       unit.project.own_macros.count(std::string(source.word(token))) > 0)
     return;
   std::size_t open = token + 1;
@@ -185,8 +189,27 @@ void word(Unit& unit, std::size_t token) {
 
 }  // namespace
 
+bool cuda_function(std::string_view name) {
+  const auto range = calls().equal_range(name);
+  return range.first != range.second && range.first->second.where == Where::kBoth &&
+         name.find("CUDA") == std::string_view::npos && (name.starts_with("__") || name.starts_with("atomic"));
+}
+
 void rule_api(Unit& unit) {
   const Source& source = unit.source;
+  // The project's own overloads (__shfl_down_sync for at::Half, atomicAdd for double) are what csy:: has for all types.
+  for (const TopDecl& top : unit.facts.decls) {
+    const std::string name = top.name.substr(top.name.rfind(':') == std::string::npos ? 0 : top.name.rfind(':') + 1);
+    if (!top.function || unit.project.overloads.count(name) == 0) continue;
+    std::size_t first = source.at(top.span.begin), last = source.at(top.span.end);
+    if (first >= source.size() || source.tokens()[first].directive || last == 0) continue;
+    --last;
+    while (first > 0 && !source.tokens()[first - 1].directive && !source.is(first - 1, ";") &&
+           !source.is(first - 1, "}") && !source.is(first - 1, "{"))
+      --first;
+    if (source.is(last + 1, ";")) ++last;
+    unit.remove(first, last, name.starts_with("atomic") ? "atomics" : "warps");
+  }
   for (std::size_t i = 0; i < source.size(); ++i) {
     if (!source.is_word(i)) continue;
     // The name that a #define or #undef is about, and the words of an #ifdef, are not uses.

@@ -104,11 +104,6 @@ void rule_includes(Unit& unit) {
   }
   std::optional<std::size_t> place, first_include;
   bool inside_conditional = false;
-  const auto of_cuda = [&](const std::string& name) {
-    if (!is_cuda_header(name)) return false;
-    return std::none_of(unit.project.paths.begin(), unit.project.paths.end(),
-                        [&](const std::string& path) { return path.ends_with("/" + name); });
-  };
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (list[i].name != "include") continue;
     const std::string name = included(source, list[i]);

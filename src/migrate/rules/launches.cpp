@@ -108,8 +108,12 @@ void write_launch(Unit& unit, std::size_t open) {
       else
         unit.edits.insert(tokens[callee->last].end, "<" + deduced + ">", "launches", -3);
     }
-    const unsigned from = wrapped ? tokens[callee->last].end : tokens[open].begin;
-    unit.edits.replace({from, tokens[open].end}, ">({", "launches", wrapped);
+    if (wrapped) {
+      unit.edits.replace({tokens[callee->last].end, tokens[open].end}, ">({", "launches", true);
+    } else {
+      unit.edits.insert(tokens[callee->last].end, ">", "launches", -2);
+      unit.edits.replace({tokens[open].begin, tokens[open].end}, "({", "launches");
+    }
   }
   const bool broken = after < source.text().size() && (source.text()[after] == '\n' || source.text()[after] == '\r');
   unit.edits.replace({tokens[*close].begin, after}, none ? "}" : broken ? "}," : "}, ", "launches", true);
