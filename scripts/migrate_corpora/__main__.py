@@ -36,10 +36,10 @@ class Recipe:
 
 KNOWN = {
     "DCNv2_latest": Recipe(modules=("_ext",), checks={
-        "testcuda.py": [(r"Zero offset passed", 1), (r"check_gradient_dpooling: True", 1), (r"check_gradient_dconv:\s+True", 1)],
+        "check_dcnv2_own_test.py": [(r"Zero offset passed", 1), (r"check_gradient_dpooling: True", 1), (r"check_gradient_dconv:\s+True", 1)],
         "check_dcnv2.py": [(r"equal: ", 6)]}),
     "DCNv2": Recipe(modules=("_ext",), checks={
-        "testcuda.py": [(r"Zero offset passed", 1), (r"check_gradient_dpooling: True", 1), (r"check_gradient_dconv:\s+True", 1)],
+        "check_dcnv2_own_test.py": [(r"Zero offset passed", 1), (r"check_gradient_dpooling: True", 1), (r"check_gradient_dconv:\s+True", 1)],
         "check_dcnv2.py": [(r"equal: ", 6)]}),
     "extension-cpp": Recipe(modules=("extension_cpp",), checks={"-m pytest -q test/test_extension.py": [(r"\d+ passed", 1)]}),
     "Deformable-DETR": Recipe(project="models/ops", modules=("MultiScaleDeformableAttention",), checks={
