@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dcn/status.hpp"
+#include "ops/rounding.hpp"
 #include "runtime/verbose.hpp"
 
 namespace dcn::ops {
@@ -18,7 +19,7 @@ namespace dcn::ops {
 namespace {
 
 /// Best first; the last takes every call. The register blocks fill AVX-512 (fused_32) or AVX2 (fused_16).
-constexpr std::array kVariants{
+constexpr std::array kBackwardVariants{
     DeformConv2dBackwardVariant{.name = "fused_32", .panel = 32, .rows = 12, .out_rows = 8},
     DeformConv2dBackwardVariant{.name = "fused_16", .panel = 16, .rows = 6, .out_rows = 6},
     DeformConv2dBackwardVariant{.name = "reference"},
@@ -31,9 +32,6 @@ constexpr std::int64_t kStrandScratch = 256 * kMebi;   // bytes; more than one s
 constexpr std::int64_t kLargestTile = 96;              // output pixels
 constexpr int kBiasParts = 64;
 constexpr std::size_t kAlignment = 64;  // of the parts of the scratch
-
-constexpr std::int64_t div_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step; }
-constexpr std::int64_t round_up(std::int64_t value, std::int64_t step) { return div_up(value, step) * step; }
 
 /// Panels that the input channels are cut into: none holds channels of two groups or deformable groups.
 std::int64_t count_slices(const DeformConv2dParams& params, std::int64_t channels, std::int64_t panel) {
@@ -88,14 +86,14 @@ std::string why_unsuited(const DeformConv2dBackwardVariant& variant, const Defor
 const DeformConv2dBackwardVariant& choose_variant(const DeformConv2dBackwardDesc& desc, const DeviceFacts& device,
                                                   std::string_view force) {
   const auto is_forced = [&](const DeformConv2dBackwardVariant& variant) { return variant.name == force; };
-  if (!force.empty() && std::none_of(kVariants.begin(), kVariants.end(), is_forced)) {
+  if (!force.empty() && std::none_of(kBackwardVariants.begin(), kBackwardVariants.end(), is_forced)) {
     std::vector<std::string_view> names;
-    for (const auto& variant : kVariants) names.push_back(variant.name);
+    for (const auto& variant : kBackwardVariants) names.push_back(variant.name);
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("deform_conv2d_backward: forced variant '{}' does not exist: one of {}", force,
                             fmt::join(names, ", ")));
   }
-  for (const DeformConv2dBackwardVariant& variant : kVariants) {
+  for (const DeformConv2dBackwardVariant& variant : kBackwardVariants) {
     if (!force.empty() && !is_forced(variant)) continue;
     std::string why = why_unable(variant, desc, device);
     if (!force.empty() && !why.empty()) {
@@ -256,7 +254,9 @@ void plan_fused(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwa
 
 }  // namespace
 
-std::span<const DeformConv2dBackwardVariant> deform_conv2d_backward_variant_list() noexcept { return kVariants; }
+std::span<const DeformConv2dBackwardVariant> deform_conv2d_backward_variant_list() noexcept {
+  return kBackwardVariants;
+}
 
 std::size_t backward_local_bytes(const DeformConv2dBackwardVariant& variant, int lanes, IndexWidth index,
                                  int tile_pixels, std::int64_t padded_outputs) {

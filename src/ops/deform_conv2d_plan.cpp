@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dcn/status.hpp"
+#include "ops/rounding.hpp"
 #include "runtime/verbose.hpp"
 
 namespace dcn::ops {
@@ -26,9 +27,6 @@ constexpr std::array kVariants{
 };
 
 constexpr int kChunk = 64;  // channels sampled at a time
-
-constexpr std::int64_t div_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step; }
-constexpr std::int64_t round_up(std::int64_t value, std::int64_t step) { return div_up(value, step) * step; }
 
 std::int64_t outputs_per_group(const DeformConv2dDesc& desc) {
   return desc.tensors.weight.sizes[0] / desc.params.groups;
