@@ -247,6 +247,13 @@ Result migrate(const Options& options) {
         for (const std::string& folder : helper_folders) result.added[(fs::path(folder) / name).string()] = file.text;
     }
     for (const FileResult& file : result.files) result.added.erase(file.output);  // a second run
+    for (const std::string& folder : setup_folders) {
+      const std::string name = (fs::path(folder) / "pyproject.toml").string();
+      const fs::path own = fs::path(result.root) / name;
+      const std::string before = fs::exists(own) ? read_file(own) : "";
+      const std::string after = with_build_backend(before);
+      if (after != before) result.added[name] = after;
+    }
   }
   for (const ParseMessage& message : facts.errors) {
     ParseMessage shown = message;

@@ -31,6 +31,9 @@ struct FileResult {
   bool changed() const { return before != after || input != output; }
 };
 
+/// A pyproject.toml whose table [build-system] names csy_build, from the project's own (empty when it has none).
+std::string with_build_backend(const std::string& text);
+
 struct Result {
   std::string root;
   std::vector<FileResult> files;
