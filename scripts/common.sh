@@ -10,7 +10,7 @@ mkdir -p "$logs" || { echo "cannot write into $root: run from a folder that you 
 base_packages=(g++ cmake ninja-build pkg-config python3 python3-venv ca-certificates
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
   libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libzip-dev libgtest-dev libbenchmark-dev)
-check_packages=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libclang-19-dev llvm-19-dev git)
+check_packages=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libclang-19-dev llvm-19-dev python3-dev git)
 
 # step "What is done" command...: runs the command with its output in a log, shows the time that passes, and on failure
 # the end of the log. Nothing is printed for a step that was already done (functions below return before calling it).
