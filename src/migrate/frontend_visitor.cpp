@@ -497,6 +497,26 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
     return false;
   }
 
+  /// An expression's type as the source spells it: scalar_t* for x.data_ptr<scalar_t>() + 4, also by way of a variable.
+  clang::QualType written_type(const clang::Expr* expression) {
+    const clang::Expr* bare = expression->IgnoreParenImpCasts();
+    if (const auto* sum = dyn_cast<clang::BinaryOperator>(bare);
+        sum != nullptr && sum->isAdditiveOp() && sum->getType()->isPointerType())
+      return written_type(sum->getLHS()->getType()->isPointerType() ? sum->getLHS() : sum->getRHS());
+    if (const auto* reference = dyn_cast<clang::DeclRefExpr>(bare))
+      if (const auto* variable = dyn_cast<clang::VarDecl>(reference->getDecl());
+          variable != nullptr && variable->hasInit() && variable->getType()->isPointerType() &&
+          (variable->getType()->getContainedAutoType() != nullptr))
+        return written_type(variable->getInit());
+    if (const auto* call = dyn_cast<clang::CXXMemberCallExpr>(bare);
+        call != nullptr && call->getType()->isPointerType())
+      if (const auto* member = dyn_cast<clang::MemberExpr>(call->getCallee()->IgnoreParens());
+          member != nullptr && member->hasExplicitTemplateArgs() && member->getNumTemplateArgs() == 1 &&
+          member->getTemplateArgs()[0].getArgument().getKind() == clang::TemplateArgument::Type)
+        return context_.getPointerType(member->getTemplateArgs()[0].getTypeSourceInfo()->getType());
+    return expression->getType();
+  }
+
   void deduce(const clang::CUDAKernelCallExpr* call, LaunchFact& fact, const clang::FunctionDecl* target,
               const clang::FunctionTemplateDecl* primary, unsigned written) {
     const clang::FunctionDecl* pattern = primary->getTemplatedDecl();
@@ -507,7 +527,7 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
       if (const auto* construct = dyn_cast<clang::CXXConstructExpr>(argument);
           construct != nullptr && construct->getNumArgs() == 1)
         argument = construct->getArg(0)->IgnoreImplicit();
-      bind(pattern->getParamDecl(i)->getOriginalType(), argument->getType(), bound);
+      bind(pattern->getParamDecl(i)->getOriginalType(), written_type(argument), bound);
     }
     const auto* arguments = target != nullptr ? target->getTemplateSpecializationArgs() : nullptr;
     std::string list;

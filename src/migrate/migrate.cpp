@@ -76,6 +76,10 @@ ProjectView look_around(const Project& project, const Facts& facts) {
       if (top.function && top.device && cuda_function(name)) view.overloads.insert(name);
     }
     for (const KernelFact& kernel : file.kernels)
+      if (kernel.is_template)
+        view.template_kernels.insert(kernel.qualified.substr(
+            kernel.qualified.rfind(':') == std::string::npos ? 0 : kernel.qualified.rfind(':') + 1));
+    for (const KernelFact& kernel : file.kernels)
       view.kernels.insert(kernel.qualified.substr(
           kernel.qualified.rfind(':') == std::string::npos ? 0 : kernel.qualified.rfind(':') + 1));
     // Header globals are used elsewhere under their names.
@@ -118,6 +122,24 @@ void count(const Source& source, const FileFacts& facts, FileResult& file) {
     if (kernel.is_definition) ++file.kernels;
 }
 
+/// Kernels and device functions that the parser could not see (behind an unknown macro, in a branch that is off).
+void add_by_words(const Source& source, FileFacts& facts) {
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    const bool kernel = source.is(i, "__global__");
+    if ((!kernel && !source.is(i, "__device__")) || source.tokens()[i].directive) continue;
+    if (kernel && is_main_source(source.path())) facts.device_needed = true;
+    for (std::size_t k = i + 1; k < source.size() && !source.is(k, ";") && !source.is(k, "}"); ++k) {
+      if (source.is(k, "(")) {
+        k = source.close(k).value_or(k);
+      } else if (source.is(k, "{")) {
+        if (const auto end = source.close(k))
+          facts.device_code.insert({source.tokens()[k].begin, source.tokens()[*end].end});
+        break;
+      }
+    }
+  }
+}
+
 FileResult migrate_source(const Source& source, const Facts& facts, const ProjectView& view, const Options& options,
                           const std::string& relative) {
   FileResult file;
@@ -126,7 +148,8 @@ FileResult migrate_source(const Source& source, const Facts& facts, const Projec
   file.before = source.text();
   static const FileFacts kNothing;
   const auto found = facts.files.find(source.path());
-  const FileFacts& known = found != facts.files.end() ? found->second : kNothing;
+  FileFacts known = found != facts.files.end() ? found->second : kNothing;
+  add_by_words(source, known);
   OneFile work;
   Unit unit{source, known, view, work.edits, work.findings};
   for (const Rule& rule : source_rules()) rule.apply(unit);

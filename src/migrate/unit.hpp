@@ -20,13 +20,13 @@ struct Finding {
 
 /// What rules may know of the other files.
 struct ProjectView {
-  std::set<std::string> cpu_libraries;    ///< namespaces with a TORCH_LIBRARY_IMPL(ns, CPU, ...)
-  std::set<std::string> kernels;          ///< plain names of all kernels
-  std::set<std::string> dynamic_kernels;  ///< those with dynamic shared memory
-  std::set<std::string> device_globals;   ///< names of __device__ and __constant__ variables that became CSY_GLOBAL
-  std::set<std::string> overloads;        ///< names of CUDA's functions that the project overloads
-  std::vector<std::string> paths;         ///< all C++ files
-  std::set<std::string> own_macros;       ///< macros that the project defines
+  std::set<std::string> cpu_libraries;     ///< namespaces with a TORCH_LIBRARY_IMPL(ns, CPU, ...)
+  std::set<std::string> kernels;           ///< plain names of all kernels
+  std::set<std::string> template_kernels;  ///< those that are templates
+  std::set<std::string> device_globals;    ///< names of __device__ and __constant__ variables that became CSY_GLOBAL
+  std::set<std::string> overloads;         ///< names of CUDA's functions that the project overloads
+  std::vector<std::string> paths;          ///< all C++ files
+  std::set<std::string> own_macros;        ///< macros that the project defines
 };
 
 struct Unit {

@@ -37,13 +37,22 @@ std::set<std::string_view> words_around(const Source& source, std::size_t token)
   return result;
 }
 
-bool at_namespace_scope(const Unit& unit, unsigned offset) {
-  for (const TopDecl& top : unit.facts.decls)
-    if (top.function && top.span.begin <= offset + 200 && offset < top.span.end) {
-      // Inside the body it is a lambda's attribute.
-      const auto body = unit.source.text().find('{', top.span.begin);
-      if (offset < std::min<std::size_t>(body, top.span.end)) return true;
-    }
+/// The attribute belongs to a function of a namespace, not to a member or a lambda: the name before the parameters is
+/// its.
+bool at_namespace_scope(const Unit& unit, std::size_t token) {
+  const Source& source = unit.source;
+  for (std::size_t i = token + 1; i < source.size(); ++i) {
+    const auto w = source.word(i);
+    if (w == ";" || w == "{" || w == "}") return false;
+    if (w != "(" || i == 0 || !source.is_word(i - 1) || source.is(i - 1, "__launch_bounds__") ||
+        source.is(i - 1, "__align__"))
+      continue;
+    const unsigned name = source.tokens()[i - 1].begin;
+    for (const TopDecl& top : unit.facts.decls)
+      if (top.function && top.span.begin <= name && name < top.span.end)
+        return source.text().find('{', top.span.begin) > name;
+    return false;
+  }
   return false;
 }
 
@@ -75,15 +84,13 @@ void rule_attributes(Unit& unit) {
          source.is(i - 1, "defined") || source.is(i - 1, "undef")))
       continue;
     const auto around = words_around(source, i);
-    const bool has_host = around.count("__host__") > 0 && (w == "__device__");
     const bool inlined = around.count("inline") + around.count("static") + around.count("template") +
                              around.count("constexpr") + around.count("__forceinline__") + around.count("__inline__") +
                              around.count("__inline") + around.count("friend") >
                          0;
     const bool first_of_pair = w == "__device__" || w == "C10_HOST_DEVICE" || w == "C10_DEVICE";
-    (void)has_host;
     if (first_of_pair && !inlined && !token.directive && around.count("__global__") == 0 &&
-        at_namespace_scope(unit, token.begin) && around.count("operator") == 0)
+        at_namespace_scope(unit, i) && around.count("operator") == 0)
       unit.rename(i, "inline", "attributes");
     else if (!unit.edits.covers(token.begin))
       unit.remove(i, i, "attributes");

@@ -74,7 +74,13 @@ void write_launch(Unit& unit, std::size_t open) {
   const bool seen = known != unit.facts.launches.end();
   bool variable = seen && known->second.through_variable;
   if (!seen && unit.project.kernels.count(name) == 0 && !callee->arguments) variable = true;
+  if (unit.project.kernels.count(name) > 0) variable = false;
   std::string deduced;
+  if (!variable && !callee->arguments && unit.project.template_kernels.count(name) > 0 &&
+      (!seen || known->second.kernel.empty())) {
+    unit.find(1004, callee->name, name);
+    return;
+  }
   if (seen && !variable && known->second.is_template && !known->second.explicit_arguments) {
     if (known->second.deduced.size() > 1) {
       unit.find(1003, callee->name, name);
@@ -139,6 +145,17 @@ void write_reference(Unit& unit, std::size_t token) {
   const auto before = source.word(begin - 1);
   if (before != "=" && before != "?" && before != ":" && before != "(" && before != "," && before != "return") return;
   if ((before == "(" || before == ",") && !unit.facts.own_names.count(tokens[token].begin)) return;
+  if (before == "(" || before == ",") {
+    // A macro of the project gets the kernel's name: what it does with it is written in the macro.
+    int depth = 0;
+    std::size_t paren = begin - 1;
+    while (paren > 0 && !(source.is(paren, "(") && depth == 0)) {
+      if (source.is(paren, ")")) ++depth;
+      if (source.is(paren, "(")) --depth;
+      --paren;
+    }
+    if (paren > 0 && unit.project.own_macros.count(std::string(source.word(paren - 1))) > 0) return;
+  }
   unit.edits.replace({tokens[begin].begin, tokens[first].begin}, "csy::kernel_ref<&", "launches", true);
   unit.edits.insert(tokens[last].end, ">()", "launches", 5);
   // void (*kernel)(float*, int) = k;
@@ -155,6 +172,18 @@ void write_reference(Unit& unit, std::size_t token) {
       }
     }
   }
+}
+
+/// Configuration that moves as text: its types by their new names.
+std::string moved(const Source& source, std::size_t first, std::size_t last) {
+  std::string text;
+  unsigned from = source.tokens()[first].begin;
+  for (std::size_t i = first; i < last; ++i) {
+    if (!source.is(i, "dim3")) continue;
+    text += std::string(source.slice(from, source.tokens()[i].begin)) + "csy::dim3";
+    from = source.tokens()[i].end;
+  }
+  return text + std::string(source.slice(from, source.tokens()[last - 1].end));
 }
 
 /// cudaLaunchKernel((void*)k<T>, grid, block, args, bytes, stream) with void* args[] = {&a, &b}.
@@ -202,9 +231,7 @@ void write_launch_call(Unit& unit, std::size_t token) {
   if (source.is(closed + 1, ";")) unit.remove(declared, closed + 1, "launches");
   std::string text = "csy::launch<&" + std::string(source.slice(tokens[first].begin, tokens[last].end)) + ">({";
   for (const std::size_t i : {1u, 2u, 4u, 5u})
-    if (i < arguments.size())
-      text += (i > 1 ? ", " : "") +
-              std::string(source.slice(tokens[arguments[i].first].begin, tokens[arguments[i].second - 1].end));
+    if (i < arguments.size()) text += (i > 1 ? ", " : "") + moved(source, arguments[i].first, arguments[i].second);
   text += "}";
   for (const std::string& value : values) text += ", " + value;
   text += ")";

@@ -97,10 +97,33 @@ std::set<std::string> varying_words(const Source& source, std::size_t first, std
 
 }  // namespace
 
+/// while (atomicCAS(lock, 0, 1) != 0); waits for a thread that may never run.
+void check_waiting(Unit& unit, std::size_t first, std::size_t last) {
+  const Source& source = unit.source;
+  for (std::size_t i = first; i < last; ++i) {
+    if (!source.is(i, "while") || !source.is(i + 1, "(")) continue;
+    const auto paren = source.close(i + 1);
+    if (!paren || *paren >= last) continue;
+    if (i > 0 && source.is(i - 1, "}")) {
+      // do {...} while (old != assumed); tries again by itself, and waits for nobody.
+      const auto brace = source.open(i - 1);
+      if (brace && *brace > 0 && source.is(*brace - 1, "do")) continue;
+    }
+    const bool empty = source.is(*paren + 1, ";") || (source.is(*paren + 1, "{") && source.is(*paren + 2, "}"));
+    if (!empty) continue;
+    for (std::size_t k = i + 2; k < *paren; ++k)
+      if (source.word(k).starts_with("atomic") || source.is(k, "volatile")) {
+        unit.find(1011, i, "");
+        break;
+      }
+  }
+}
+
 void rule_barrier_check(Unit& unit) {
   const Source& source = unit.source;
   for (const Span& body : unit.facts.device_code) {
     const std::size_t first = source.at(body.begin), last = source.at(body.end);
+    check_waiting(unit, first, last);
     std::size_t barrier = last;
     for (std::size_t i = last; i-- > first;)
       if (source.word(i).starts_with("__syncthreads")) {

@@ -121,7 +121,10 @@ std::vector<Piece> cut(const Unit& unit) {
       device = device || top.device;
       anything = anything && top.anything;
     }
-    const bool keep = device || (known && anything) || (!known && device_words(source, i, last));
+    // A kernel that the parser read as something else still says what it is, before its body.
+    std::size_t head = i;
+    while (head < last && !source.is(head, "{")) ++head;
+    const bool keep = device || (known && anything) || device_words(source, i, known ? head : last);
     pieces.push_back({keep ? Kind::kBoth : Kind::kHost, i, last});
     i = last + 1;
   }

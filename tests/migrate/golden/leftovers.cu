@@ -1,0 +1,20 @@
+#include <cub/cub.cuh>
+#include <cuda_runtime.h>
+__global__ void barrier_leftovers(float *x, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;  // C2S1007
+  __syncthreads();
+  asm volatile("membar.gl;");  // C2S1008
+  x[i] = clock64();  // C2S1019
+}
+__global__ void lock_leftovers(int *lock) {
+  while (atomicCAS(lock, 0, 1) != 0)  // C2S1011
+    ;
+}
+template <typename T, typename U>
+__global__ void undeducible(T *x) {}
+void calls_leftovers(float *x) {
+  cudaGraph_t graph;  // C2S1001
+  typedef cub::BlockReduce<float, 128> Reduce;  // C2S1013
+  undeducible<<<1, 1>>>(x);  // C2S1004
+}

@@ -1,0 +1,14 @@
+#include <cmath>
+#include <cuda_runtime.h>
+template <typename T>
+__global__ void all_math(T *x, float *f, int n) {
+  x[0] = floor(x[1]) + std::exp(x[2]) + ::sqrt(x[3]) + max(x[4], T(0)) + std::min(x[5], x[6]);
+  f[0] = expf(f[1]) + __expf(f[2]) + powf(f[3], 2.f) + __fdividef(f[4], f[5]) + rsqrtf(f[6]) + fmaxf(f[7], 0.f);
+  f[1] = __fmul_rn(f[0], f[1] + 1) + __fmaf_rn(f[0], f[1], f[2]);
+  sincosf(f[0], &f[1], &f[2]);
+  const int low = __float2int_rd(f[3]), bits = __float_as_int(f[4]);
+  n = min(max(low, 0), n - 1) + abs(bits) + __popc(7) + __clz(n) + __mul24(n, 3) + __popcll(5);
+  x[1] = __ldg(x + n) + T(isnan(f[0]));
+}
+inline int on_host_math(int a) { return max(min(a, 512), 1) + (int)std::floor(2.5) + std::max(a, 3); }
+template __global__ void all_math<double>(double *, float *, int);
