@@ -1,0 +1,86 @@
+"""dla_34 at 512 x 512 in every library: the same random weights, exported once."""
+import os
+import pathlib
+import tempfile
+
+import numpy as np
+import ours
+
+SIDE, CLASSES = 512, 80
+HEADS = {"hm": CLASSES, "wh": 2, "reg": 2}
+LIMIT = "plain convolution"
+
+
+def make_model(folder):
+    """dla_34.safetensors and dla_34.onnx in `folder`, and PyTorch's module of the same weights."""
+    import torch
+    from sycl_dcn.export import export_detector
+    from sycl_dcn.train import deform, export, networks
+    torch.manual_seed(0)
+    deform.set_implementation("torchvision")
+    module = networks.build("dla_34", HEADS)
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):  # else all variances are alike
+            layer.running_var.uniform_(0.5, 1.5)
+    file = folder / "dla_34.safetensors"
+    info = export.ModelInfo("dla_34", tuple(f"class {number}" for number in range(CLASSES)), (SIDE, SIDE))
+    export.export(module.state_dict(), file, info)
+    state, info = export.load(file)  # rounded to fp16, as the others see them
+    export_detector(file, folder / "dla_34.onnx")
+    deform.set_implementation("torchvision")
+    return file, export.network_of(state, info).eval()
+
+
+def heads_of(values):
+    return np.concatenate([np.asarray(value).ravel() for value in values])
+
+
+def measure(measure_all, samples):
+    """{name: times} through peers.measure, which also checks that all heads agree."""
+    import onnxruntime  # noqa: F401
+    import openvino as ov
+    import torch
+    from peers import OURS, onnx_session
+    torch.set_num_threads(os.cpu_count())
+    picture = np.random.default_rng(0).standard_normal((1, 3, SIDE, SIDE), np.float32)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        file, module = make_model(folder)
+        onnx = folder / "dla_34.onnx"
+
+        def make_ours(_):
+            network = ours.Network(file, np.ascontiguousarray(picture.transpose(0, 2, 3, 1)))
+            return network, lambda: heads_of(network.head(*head) for head in HEADS.items())
+
+        def make_plain(_):
+            return ours.Network(file, np.ascontiguousarray(picture.transpose(0, 2, 3, 1)), plain=True), None
+
+        def make_openvino(_):
+            compiled = ov.Core().compile_model(str(onnx), "CPU", {
+                "INFERENCE_NUM_THREADS": os.cpu_count(), "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": "f32"})
+            request = compiled.create_infer_request()
+            request.set_input_tensor(ov.Tensor(picture, shared_memory=True))
+            return request.infer, lambda: heads_of(request.get_output_tensor(i).data for i in range(len(HEADS)))
+
+        def make_onnxruntime(_):
+            session = onnx_session(str(onnx))
+            result = []
+
+            def run():
+                result[:] = session.run(None, {session.get_inputs()[0].name: picture})
+
+            return run, lambda: heads_of(result)
+
+        def make_torch(_):
+            image = torch.from_numpy(picture)
+            result = {}
+
+            def run():
+                with torch.inference_mode():
+                    result.update(module(image))
+
+            return run, lambda: heads_of(result[head] for head in HEADS)
+
+        return measure_all({OURS: make_ours, LIMIT: make_plain, "OpenVINO": make_openvino,
+                            "ONNX Runtime": make_onnxruntime, "PyTorch, torchvision": make_torch}, None, samples, 120)
