@@ -52,6 +52,16 @@ def runtime_folders() -> list[Path]:
     return folders
 
 
+def announce_cpu_driver() -> None:
+    """Lets the OpenCL loader find the CPU device of intel-opencl-rt, as libdcn does when it is loaded: for callers that make
+    a queue of dpctl before their first call of ours. A variable that the user has set is left alone."""
+    for folder in [path.parent for path in loaded_sycl()] + runtime_folders():
+        driver = folder / "libintelocl.so"
+        if driver.exists():
+            os.environ.setdefault("OCL_ICD_FILENAMES", str(driver))
+            return
+
+
 def version_of(sycl: Path) -> str:
     """A runtime's full version as its files tell it, such as "libsycl.so.9.0.0 in /usr/lib"."""
     sycl = sycl.resolve()

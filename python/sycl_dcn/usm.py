@@ -13,6 +13,8 @@ from typing import Any
 from . import _library
 from ._arguments import Pair, infer_groups, pair
 
+_library.announce_cpu_driver()  # before the process's first SYCL call, which may be dpctl's
+
 _TYPES = {"<f4": 0, "<f2": 1, "<f8": 2}
 _ROOM = 4096
 
