@@ -1,8 +1,8 @@
 """The operators on arrays of other SYCL libraries (dpctl, dpnp, ...), in their memory and on their own queue.
 
 An array is anything with `__sycl_usm_array_interface__` whose `syclobj` is a queue of dpctl; results are of the same
-library, on the same queue and in the same kind of memory. Work is submitted in the queue's order, and nothing is waited
-for. float32, float16, float64. No gradients are recorded; the backward functions give them.
+library, on the same queue and in the same kind of memory. Work is submitted in the queue's order; a call returns when its
+results are written, because nothing else would keep temporary arrays alive until then. float32, float16, float64. No gradients are recorded; the backward functions give them.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ def _call(function: str, queue: Any, arrays: dict[str, Any], numbers: list[int],
     # dpctl keeps a `sycl::queue*` behind its reference; `addressof_ref` is its address.
     failed = getattr(_library.load_arrays(), function)(
         ctypes.c_void_p(queue.addressof_ref()), described, (ctypes.c_int64 * len(numbers))(*numbers), *more, message)
+    queue.wait()
     if failed:
         raise RuntimeError(buffer.value.decode(errors="replace"))
 
@@ -108,7 +109,7 @@ def _conv_numbers(input: Any, offset: Any, weight: Any, stride: Pair, padding: P
 
 def deform_conv2d(input: Any, offset: Any, weight: Any, bias: Any = None, stride: Pair = (1, 1), padding: Pair = (0, 0),
                   dilation: Pair = (1, 1), mask: Any = None) -> Any:
-    """`sycl_dcn.deform_conv2d` for arrays of another SYCL library. Asynchronous on their queue."""
+    """`sycl_dcn.deform_conv2d` for arrays of another SYCL library."""
     arrays = {"input": input, "offset": offset, "mask": mask, "weight": weight, "bias": bias}
     queue = _queue_of(arrays)
     numbers = _conv_numbers(input, offset, weight, stride, padding, dilation)

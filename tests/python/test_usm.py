@@ -38,7 +38,7 @@ def test_equals_torchvision(order, kind):
         x, offset, weight, bias, mask, grad = (to_dpnp(v, queue, kind) for v in values)
         output = sycl_dcn.deform_conv2d(x, offset, weight, bias, mask=mask, **case.geometry())
         assert output.sycl_queue == queue and output.usm_type == kind
-        doubled = output * 2  # submitted behind our work, with nothing waited for
+        doubled = output * 2
         grads = usm.deform_conv2d_backward(grad, x, offset, weight, mask=mask, **case.geometry())
         assert error(to_torch(doubled), 2 * wanted[0]) < 3e-5
         for got, exactly in zip(grads, (wanted[i] for i in (1, 2, 5, 3, 4))):
@@ -98,7 +98,7 @@ def test_wrong_arrays_are_named():
         usm.deform_conv2d(x, dpnp.asarray(offset, sycl_queue=other), weight, padding=1)
     with pytest.raises(TypeError, match="offset: ndarray, expected a torch.Tensor or an array with"):
         usm.deform_conv2d(x, dpnp.asnumpy(offset), weight, padding=1)
-    with pytest.raises(TypeError, match="weight: type <i4, expected float32"):
+    with pytest.raises(TypeError, match="weight: type .i4, expected float32"):
         usm.deform_conv2d(x, offset, weight.astype("i4"), padding=1)
     with pytest.raises(RuntimeError, match="offset: 17 channels, expected 18"):
         usm.deform_conv2d(x, offset[:, :17], weight, padding=1)
@@ -108,8 +108,8 @@ def test_wrong_arrays_are_named():
 
 def test_pytorch_is_not_needed():
     code = ("import sys, dpnp; from sycl_dcn import usm; "
-            "print(usm.deform_conv2d(dpnp.ones((1, 1, 4, 4), dtype='f4'), dpnp.zeros((1, 18, 4, 4), dtype='f4'), "
-            "dpnp.ones((1, 1, 3, 3), dtype='f4'), padding=1)[0, 0, 1, 1], 'torch' in sys.modules)")
+            "print(float(usm.deform_conv2d(dpnp.ones((1, 1, 4, 4), dtype='f4'), dpnp.zeros((1, 18, 4, 4), dtype='f4'), "
+            "dpnp.ones((1, 1, 3, 3), dtype='f4'), padding=1)[0, 0, 1, 1]), 'torch' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
                           env={**os.environ, "PYTHONPATH": str(ROOT / "python")})
     assert done.stdout.strip() == "9.0 False", done.stderr[-1000:]
