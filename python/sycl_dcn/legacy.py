@@ -131,12 +131,21 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 _finder = _Finder()
 
 
+def _nothing_to_wait_for(device=None) -> None:
+    """What torch.cuda.synchronize has to do without CUDA."""
+
+
 def install() -> None:
     """From now on old code's imports of DCNv2 come to this package.
 
     `import dcn_v2`, `import DCNv2`, `from DCNv2.dcn_v2 import DCN`, `from .DCNv2.dcn_v2 import DCN` in any package, and
     `import _ext`, wherever those files lie and whether or not they exist. Call it before the old code is imported; modules
     that are already imported stay what they are. Calling it twice changes nothing.
+
+    Where there is no CUDA, `torch.cuda.synchronize` becomes a call that does nothing: the original CenterNet's detectors time
+    themselves with it on the CPU, too.
     """
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+    if not torch.cuda.is_available():
+        torch.cuda.synchronize = _nothing_to_wait_for
