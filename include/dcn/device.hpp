@@ -51,8 +51,8 @@ class Queue {
   /// \throws Error kNoDevice naming what was asked for, what there is, and the package to install.
   static Queue create(std::string_view device = "auto");
   /// Wraps an existing in-order queue, such as that of another library (PyTorch's current stream, dpctl). The wrapper
-  /// shares the queue: what it submits runs in the queue's order, after what the owner submitted, and the owner keeps the
-  /// queue and the memory it passes. \throws Error kInvalidArgument for an out-of-order queue.
+  /// shares the queue: what it submits runs in the queue's order, after what the owner submitted, and the owner keeps
+  /// the queue and the memory it passes. \throws Error kInvalidArgument for an out-of-order queue.
   static Queue wrap(const sycl::queue& queue);
 
   [[nodiscard]] const DeviceInfo& device() const noexcept;

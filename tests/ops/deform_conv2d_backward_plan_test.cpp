@@ -70,9 +70,7 @@ TEST(DeformConv2dBackwardCheck, Gradients) {
                  "grad_offset: type f64, expected f32 (the type of offset)");
   expect_refused([](auto& d) { d.tensors.mask.reset(); }, "grad_mask: given, but there is no mask");
   expect_refused(
-      [](auto& d) {
-        d.tensors.grad_weight->strides = {0, 9, 3, 1};
-      },
+      [](auto& d) { d.tensors.grad_weight->strides = {0, 9, 3, 1}; },
       "grad_weight: f32 [64, 64, 3, 3] strides [0, 9, 3, 1] has elements that share a place, expected one for "
       "each");
   expect_refused([](auto& d) { d.tensors.grad_bias->sizes[0] = 63; },

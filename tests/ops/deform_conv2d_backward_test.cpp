@@ -126,7 +126,7 @@ TEST(DeformConv2dBackward, FiniteDifferences) {
     const HostTensor grad_output = make_grad_output(c);
     const BackwardResult result =
         run_backward(c, inputs, grad_output, {.type = DataType::kF64, .variant = "reference"});
-    const auto check = [&](std::size_t which, HostTensor DeformConv2dInputs::*member) {
+    const auto check = [&](std::size_t which, HostTensor DeformConv2dInputs::* member) {
       const HostTensor& gradient = result.gradients.of[which];
       if (gradient.values.empty()) return;
       std::vector<double> direction(gradient.values.size());

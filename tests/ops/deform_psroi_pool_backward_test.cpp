@@ -82,7 +82,7 @@ TEST(DeformPsroiPoolBackward, FiniteDifferences) {
     const PoolCase c = random_pool_case(generator);
     const HostTensor grad_output = normal_like(output_sizes(c), generator);
     const PoolGradients gradients = run_backward(c, grad_output, DataType::kF64, Layout::kNchw);
-    const auto check = [&](HostTensor PoolCase::*which, const HostTensor& gradient) {
+    const auto check = [&](HostTensor PoolCase::* which, const HostTensor& gradient) {
       const HostTensor direction = normal_like((c.*which).sizes, generator);
       constexpr double kStep = 1e-6;
       const auto loss = [&](double step) {

@@ -283,23 +283,22 @@ using common = typename std::conditional_t<(std::is_arithmetic_v<A> && ...), std
     using T = detail::float_of<R, A, B>;                                      \
     return CSY_DEVICE_OR_HOST(sycl::name(T(a), T(b)), std::name(T(a), T(b))); \
   }
-CSY_MATH1(exp)
-CSY_MATH1(exp2) CSY_MATH1(expm1) CSY_MATH1(log) CSY_MATH1(log2) CSY_MATH1(log10) CSY_MATH1(log1p) CSY_MATH1(sqrt)
-    CSY_MATH1(cbrt) CSY_MATH1(sin) CSY_MATH1(cos) CSY_MATH1(tan) CSY_MATH1(asin) CSY_MATH1(acos) CSY_MATH1(atan)
-        CSY_MATH1(sinh) CSY_MATH1(cosh) CSY_MATH1(tanh) CSY_MATH1(asinh) CSY_MATH1(acosh) CSY_MATH1(atanh)
-            CSY_MATH1(floor) CSY_MATH1(ceil) CSY_MATH1(round) CSY_MATH1(trunc) CSY_MATH1(rint) CSY_MATH1(fabs)
-                CSY_MATH1(erf) CSY_MATH1(erfc) CSY_MATH1(tgamma) CSY_MATH1(lgamma) CSY_MATH2(pow) CSY_MATH2(atan2)
-                    CSY_MATH2(fmod) CSY_MATH2(hypot) CSY_MATH2(copysign) CSY_MATH2(fmin) CSY_MATH2(fmax) CSY_MATH2(fdim)
-                        CSY_MATH2(remainder) CSY_MATH2(nextafter) CSY_MATH(rsqrt, sycl::rsqrt(a), 1 / std::sqrt(a))
-                            CSY_MATH(exp10, sycl::exp10(a), std::pow(decltype(a + 0)(10), a))
-                                CSY_MATH(isnan, bool(sycl::isnan(a)),
-                                         std::isnan(a)) CSY_MATH(isinf, bool(sycl::isinf(a)), std::isinf(a))
-                                    CSY_MATH(isfinite, bool(sycl::isfinite(a)), std::isfinite(a)) CSY_MATH(
-                                        saturate, sycl::clamp(a, 0.f, 1.f),
-                                        a < 0   ? 0
-                                        : a > 1 ? 1
-                                                : a) template <typename R = void, typename A, typename B, typename C>
-                                    auto fma(A a, B b, C c) {
+// clang-format off
+CSY_MATH1(exp) CSY_MATH1(exp2) CSY_MATH1(expm1) CSY_MATH1(log) CSY_MATH1(log2) CSY_MATH1(log10) CSY_MATH1(log1p)
+CSY_MATH1(sqrt) CSY_MATH1(cbrt) CSY_MATH1(sin) CSY_MATH1(cos) CSY_MATH1(tan) CSY_MATH1(asin) CSY_MATH1(acos)
+CSY_MATH1(atan) CSY_MATH1(sinh) CSY_MATH1(cosh) CSY_MATH1(tanh) CSY_MATH1(asinh) CSY_MATH1(acosh) CSY_MATH1(atanh)
+CSY_MATH1(floor) CSY_MATH1(ceil) CSY_MATH1(round) CSY_MATH1(trunc) CSY_MATH1(rint) CSY_MATH1(fabs) CSY_MATH1(erf)
+CSY_MATH1(erfc) CSY_MATH1(tgamma) CSY_MATH1(lgamma) CSY_MATH2(pow) CSY_MATH2(atan2) CSY_MATH2(fmod) CSY_MATH2(hypot)
+CSY_MATH2(copysign) CSY_MATH2(fmin) CSY_MATH2(fmax) CSY_MATH2(fdim) CSY_MATH2(remainder) CSY_MATH2(nextafter)
+CSY_MATH(rsqrt, sycl::rsqrt(a), 1 / std::sqrt(a))
+CSY_MATH(exp10, sycl::exp10(a), std::pow(decltype(a + 0)(10), a))
+CSY_MATH(isnan, bool(sycl::isnan(a)), std::isnan(a))
+CSY_MATH(isinf, bool(sycl::isinf(a)), std::isinf(a))
+CSY_MATH(isfinite, bool(sycl::isfinite(a)), std::isfinite(a))
+CSY_MATH(saturate, sycl::clamp(a, 0.f, 1.f), a < 0 ? 0 : a > 1 ? 1 : a)
+    // clang-format on
+    template <typename R = void, typename A, typename B, typename C>
+    auto fma(A a, B b, C c) {
   using T = detail::float_of<R, A, B, C>;
   return CSY_DEVICE_OR_HOST(sycl::fma(T(a), T(b), T(c)), std::fma(T(a), T(b), T(c)));
 }
@@ -386,10 +385,12 @@ constexpr auto ceil_div(A a, B b) {
   constexpr name##2 make_##name##2(T x, T y) { return {x, y}; }                 \
   constexpr name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; }         \
   constexpr name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
-CSY_VECTORS(signed char, char)
-CSY_VECTORS(unsigned char, uchar) CSY_VECTORS(short, short) CSY_VECTORS(unsigned short, ushort) CSY_VECTORS(int, int)
-    CSY_VECTORS(unsigned, uint) CSY_VECTORS(long long, longlong) CSY_VECTORS(unsigned long long, ulonglong)
-        CSY_VECTORS(float, float) CSY_VECTORS(double, double) struct alignas(4) half2 {
+// clang-format off
+CSY_VECTORS(signed char, char) CSY_VECTORS(unsigned char, uchar) CSY_VECTORS(short, short)
+CSY_VECTORS(unsigned short, ushort) CSY_VECTORS(int, int) CSY_VECTORS(unsigned, uint) CSY_VECTORS(long long, longlong)
+CSY_VECTORS(unsigned long long, ulonglong) CSY_VECTORS(float, float) CSY_VECTORS(double, double)
+    // clang-format on
+    struct alignas(4) half2 {
   half x, y;
   friend half2 operator+(half2 a, half2 b) { return {half(a.x + b.x), half(a.y + b.y)}; }
   friend half2 operator-(half2 a, half2 b) { return {half(a.x - b.x), half(a.y - b.y)}; }
