@@ -24,7 +24,7 @@ unsigned line_at(const std::string& text, unsigned offset) {
                  text.begin() + std::min<std::ptrdiff_t>(offset, static_cast<std::ptrdiff_t>(text.size())), '\n'));
 }
 
-std::string one_line(std::string text, std::size_t longest) {
+std::string one_line(const std::string& text, std::size_t longest) {
   std::string result;
   for (const char c : text) {
     if (c == '\n')

@@ -23,8 +23,10 @@ struct Call {
 };
 
 const std::multimap<std::string_view, Call>& calls() {
+  // NOLINTBEGIN(readability-identifier-naming): the words of api.def
   constexpr int ANY = -1;
   constexpr Where BOTH = Where::kBoth, DEVICE = Where::kDevice, MINMAX = Where::kMinMax, CUDA_SCOPE = Where::kCudaScope;
+  // NOLINTEND(readability-identifier-naming)
   static const std::multimap<std::string_view, Call> table = {
 #define CALL(name, arguments, form, rule, where) {#name, {arguments, form, rule, where}},
 #include "migrate/rules/api.def"

@@ -99,7 +99,7 @@ void write_launch(Unit& unit, std::size_t open) {
   const bool wrapped = source.is(open - 1, ")") && callee->last < open - 1;
   const std::size_t begin = wrapped ? source.open(open - 1).value_or(callee->first) : callee->first;
   const bool none = *end == paren + 1;
-  const unsigned after = none ? tokens[paren].end : tokens[paren].end;
+  const unsigned after = tokens[paren].end;
   if (variable) {
     unit.edits.insert(tokens[begin].begin, "csy::launch(", "launches", -5);
     unit.edits.replace({tokens[open].begin, tokens[open].end}, ", {", "launches");

@@ -1,4 +1,5 @@
 /// PyTorch's glue: devices, old names, registrations, contiguous inputs.
+#include <algorithm>
 #include <set>
 
 #include "migrate/unit.hpp"
@@ -134,15 +135,16 @@ void rule_torch_old(Unit& unit) {
     if (before == "(" && object >= 2)
       dispatched =
           source.word(object - 2).starts_with("AT_DISPATCH") || source.word(object - 2).starts_with("DISPATCH");
-    for (std::size_t k = object; !dispatched && k-- > 0 && object - k < 12;) {
-      // A later argument of AT_DISPATCH_..._AND(kHalf, x.type(), ...)
+    // A later argument of AT_DISPATCH_..._AND(kHalf, x.type(), ...)
+    for (std::size_t back = 1; !dispatched && back <= std::min<std::size_t>(object, 11); ++back) {
+      const std::size_t k = object - back;
       if (source.is(k, ";") || source.is(k, "{")) break;
       if (source.word(k).starts_with("AT_DISPATCH")) dispatched = true;
     }
     if (compared || dispatched || before == "switch")
       unit.rename(i, "scalar_type", "torch-old");
     else if (after == ")" || after == "," || after == ".")
-      unit.rename(i, after == "." ? "options" : "options", "torch-old");
+      unit.rename(i, "options", "torch-old");
   }
 }
 
