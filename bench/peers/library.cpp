@@ -4,11 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "../plain_network.hpp"
 #include "centernet/model.hpp"
 #include "dcn/deform_conv2d.hpp"
 #include "dcn/device.hpp"
 #include "nn/plan.hpp"
-#include "plain_network.hpp"
 
 namespace {
 
