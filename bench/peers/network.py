@@ -1,4 +1,4 @@
-"""dla_34 at 512 x 512 in every library: the same random weights, exported once."""
+"""dla_34 at 512 x 512: the same random weights, exported once. OpenVINO is left out: its reader of ONNX has no DeformConv."""
 import os
 import pathlib
 import tempfile
@@ -38,7 +38,6 @@ def heads_of(values):
 def measure(measure_all, samples):
     """{name: times} through peers.measure, which also checks that all heads agree."""
     import onnxruntime  # noqa: F401
-    import openvino as ov
     import torch
     from peers import OURS, onnx_session
     torch.set_num_threads(os.cpu_count())
@@ -54,14 +53,6 @@ def measure(measure_all, samples):
 
         def make_plain(_):
             return ours.Network(file, np.ascontiguousarray(picture.transpose(0, 2, 3, 1)), plain=True), None
-
-        def make_openvino(_):
-            compiled = ov.Core().compile_model(str(onnx), "CPU", {
-                "INFERENCE_NUM_THREADS": os.cpu_count(), "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": "f32"})
-            request = compiled.create_infer_request()
-            request.set_input_tensor(ov.Tensor(picture, shared_memory=True))
-            return request.infer, lambda: heads_of(request.get_output_tensor(i).data for i in range(len(HEADS)))
 
         def make_onnxruntime(_):
             session = onnx_session(str(onnx))
@@ -82,5 +73,5 @@ def measure(measure_all, samples):
 
             return run, lambda: heads_of(result[head] for head in HEADS)
 
-        return measure_all({OURS: make_ours, LIMIT: make_plain, "OpenVINO": make_openvino,
-                            "ONNX Runtime": make_onnxruntime, "PyTorch, torchvision": make_torch}, None, samples, 120)
+        return measure_all({OURS: make_ours, LIMIT: make_plain, "ONNX Runtime": make_onnxruntime,
+                            "PyTorch, torchvision": make_torch}, None, samples, 120)

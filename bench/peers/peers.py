@@ -15,7 +15,6 @@ import os
 import pathlib
 import platform
 import statistics
-import subprocess
 import sys
 import time
 
@@ -29,7 +28,6 @@ import ours  # noqa: E402
 
 # (input channels, output channels, side): DLA-34's deformable layers at 512 x 512.
 SHAPES = [(64, 64, 128), (128, 64, 64), (128, 128, 64), (256, 64, 32), (256, 128, 32), (256, 256, 32), (512, 256, 16)]
-# How often each stands in the network.
 OURS, LIMIT = "sycl-dcn", "plain convolution"
 TOLERANCE = 2e-4  # of the largest output: sums of up to 4608 products in fp32, in different orders
 
@@ -214,36 +212,6 @@ def measure_scaling(samples):
     return result
 
 
-def measure_memory():
-    """MB that a process grows by when it runs 64->64@128 at batch 8 after batch 1: its scratch, output taken off."""
-    result = {}
-    for name in FORWARD:
-        if name == LIMIT:
-            continue
-        progress(f"memory: {name}")
-        done = subprocess.run([sys.executable, __file__, "--memory-of", name], capture_output=True, text=True, check=True)
-        result[name] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
-def memory_of(name):
-    def resident_peak():
-        fields = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) / 1024
-
-    peaks = {}
-    for batch in (1, 8):
-        given = tensors(batch, 64, 64, 128, 128)
-        run, _ = FORWARD[name](given)
-        before = resident_peak()
-        pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is resident now
-        before = resident_peak()
-        run()
-        run()
-        peaks[batch] = resident_peak() - before
-    print(json.dumps(peaks))
-
-
 def measure_network(samples):
     import network
     return network.measure(measure, samples)
@@ -256,10 +224,7 @@ def main():
                         help="folder for performance.json, performance.md's tables and the plots (default: docs)")
     parser.add_argument("--skip-network", action="store_true", help="without the whole network")
     parser.add_argument("--skip-training", action="store_true", help="without forward and backward")
-    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.memory_of:
-        return memory_of(options.memory_of)
     result = {"date": datetime.date.today().isoformat(), "machine": machine(), "versions": versions()}
     result["forward"] = measure_layers(FORWARD, options.samples, "forward")
     if not options.skip_training:
@@ -267,7 +232,6 @@ def main():
     if not options.skip_network:
         result["network"] = measure_network(max(5, options.samples // 4))
     result["scaling"] = measure_scaling(max(5, options.samples // 2))
-    result["memory"] = measure_memory()
     import report
     report.write(result, options.out)
 

@@ -42,11 +42,6 @@ def network_table(times):
     return lines + [f"| {name} | {with_spread(value)} | {value['median'] / ours:.2f} |" for name, value in times.items()]
 
 
-def memory_table(memory):
-    lines = ["| 64->64@128 | batch 1, MB | batch 8, MB |", "| --- | --- | --- |"]
-    return lines + [f"| {name} | {peaks['1']:.1f} | {peaks['8']:.1f} |" for name, peaks in memory.items()]
-
-
 def heading(result):
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return f"{result['date']}, {result['machine']['processor']}, {result['machine']['cores']} cores; {versions}."
@@ -112,7 +107,7 @@ def write(result, out):
     history = out / "performance"
     history.mkdir(exist_ok=True)
     (history / f"{result['date']}.json").write_text(json.dumps(result, indent=1) + "\n")
-    tables = {"layers": layer_table(result["forward"]), "memory": memory_table(result["memory"])}
+    tables = {"layers": layer_table(result["forward"])}
     if "training" in result:
         tables["training"] = layer_table(result["training"])
     if "network" in result:
