@@ -5,11 +5,12 @@
 /// "sample" is the same layer with 16 output channels: nearly nothing but sampling.
 ///
 ///     bench_deform_conv2d                               the seven layer shapes of DLA-34 at 512x512, as a table
-///     bench_deform_conv2d --training                    forward and backward together, of both; "backward" is ours
-///     alone bench_deform_conv2d --markdown                    the same for docs/performance.md bench_deform_conv2d
-///     --cases=FILE                  the cases of a file like tests/cases/deform_conv2d_dla34.txt bench_deform_conv2d
-///     --case='c=64 o=64 in=32x32'   one case bench_deform_conv2d --variant=NAME --samples=40   one variant, more
-///     samples bench_deform_conv2d --benchmark_out=F.json --benchmark_filter=f32    Google Benchmark's own options
+///     bench_deform_conv2d --training                    forward and backward together; "backward" is ours alone
+///     bench_deform_conv2d --markdown                    the same for docs/performance.md
+///     bench_deform_conv2d --cases=FILE                  the cases of a file like tests/cases/deform_conv2d_dla34.txt
+///     bench_deform_conv2d --case='c=64 o=64 in=32x32'   one case
+///     bench_deform_conv2d --variant=NAME --samples=40   one variant, more samples
+///     bench_deform_conv2d --benchmark_out=F.json --benchmark_filter=f32    Google Benchmark's own options
 #include "dcn/deform_conv2d.hpp"
 
 #include <benchmark/benchmark.h>
