@@ -20,3 +20,10 @@ def infer_groups(channels: int, per_group: int) -> int:
         raise RuntimeError(f"weight: {per_group} input channels per group, expected a divisor of {channels} (the channels "
                            "of input)")
     return channels // per_group
+
+
+def expect_groups(in_channels: int, out_channels: int, groups: int) -> None:
+    """Raises ValueError when a layer's channels cannot be split into its groups."""
+    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if channels % groups:
+            raise ValueError(f"{name}: {channels}, expected a multiple of groups = {groups}")

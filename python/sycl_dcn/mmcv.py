@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.utils import _single
 
 from . import _operators
-from ._arguments import Pair, pair
+from ._arguments import Pair, expect_groups, pair
 
 
 def deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1,
@@ -50,10 +50,7 @@ class _Conv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair, padding: Pair,
                  dilation: Pair, groups: int, deform_groups: int) -> None:
         super().__init__()
-        if in_channels % groups:
-            raise ValueError(f"in_channels: {in_channels}, expected a multiple of groups = {groups}")
-        if out_channels % groups:
-            raise ValueError(f"out_channels: {out_channels}, expected a multiple of groups = {groups}")
+        expect_groups(in_channels, out_channels, groups)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = pair("kernel_size", kernel_size)

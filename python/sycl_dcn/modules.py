@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ._arguments import Pair, pair
+from ._arguments import Pair, expect_groups, pair
 from .functional import deform_conv2d
 
 
@@ -20,10 +20,7 @@ class DeformConv2d(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
                  dilation: Pair = 1, groups: int = 1, bias: bool = True) -> None:
         super().__init__()
-        if in_channels % groups:
-            raise ValueError(f"in_channels: {in_channels}, expected a multiple of groups = {groups}")
-        if out_channels % groups:
-            raise ValueError(f"out_channels: {out_channels}, expected a multiple of groups = {groups}")
+        expect_groups(in_channels, out_channels, groups)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = pair("kernel_size", kernel_size)
