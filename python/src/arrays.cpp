@@ -2,6 +2,7 @@
 /// C functions for arrays that are not PyTorch's: memory and queue of another SYCL library (dpctl, dpnp), and the list
 /// of devices. sycl_dcn/usm.py calls them. Exceptions stop here, as text, because callers are not C++.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -12,6 +13,7 @@
 #include "dcn/deform_conv2d_backward.hpp"
 #include "dcn/deform_psroi_pool.hpp"
 #include "dcn/device.hpp"
+#include "params.hpp"
 #include "plans.hpp"
 #include "queues.hpp"
 #include "text.hpp"
@@ -69,27 +71,22 @@ int guarded(const Message& message, const Function& function) {
   }
 }
 
-dcn::DeformConv2dParams conv_params(const std::int64_t* n) {
-  return {.kernel_h = n[0],
-          .kernel_w = n[1],
-          .stride_h = n[2],
-          .stride_w = n[3],
-          .padding_h = n[4],
-          .padding_w = n[5],
-          .dilation_h = n[6],
-          .dilation_w = n[7],
-          .groups = n[8],
-          .deformable_groups = n[9]};
+template <std::size_t count>
+std::array<std::int64_t, count> numbers_at(const std::int64_t* first) {
+  std::array<std::int64_t, count> out{};
+  std::copy_n(first, count, out.begin());
+  return out;
 }
 
-dcn::DeformPsroiPoolParams pool_params(const std::int64_t* n, double spatial_scale, double trans_std) {
-  return {.spatial_scale = spatial_scale,
-          .output_dim = n[0],
-          .group_size = n[1],
-          .pooled_size = n[2],
-          .part_size = n[3],
-          .sample_per_part = n[4],
-          .trans_std = trans_std};
+/// Of the kernel's height and width, and what `conv_params` lists.
+dcn::DeformConv2dParams conv_params(const std::int64_t* numbers) {
+  return dcn::torch_binding::conv_params(numbers[0], numbers[1],
+                                         numbers_at<dcn::torch_binding::kConvNumbers>(numbers + 2));
+}
+
+dcn::DeformPsroiPoolParams pool_params(const std::int64_t* numbers, double spatial_scale, double trans_std) {
+  return dcn::torch_binding::pool_params(spatial_scale, numbers_at<dcn::torch_binding::kPoolNumbers>(numbers),
+                                         trans_std);
 }
 
 }  // namespace

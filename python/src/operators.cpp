@@ -15,6 +15,7 @@
 #include "dcn/deform_conv2d.hpp"
 #include "dcn/deform_psroi_pool.hpp"
 #include "dcn/status.hpp"
+#include "params.hpp"
 #include "plans.hpp"
 #include "queues.hpp"
 #include "tensors.hpp"
@@ -53,28 +54,21 @@ struct Conv {
   DeformConv2dParams params;
 };
 
-Conv conv_of(const Tensor& input, const Tensor& offset, const Tensor& weight, DeformConv2dParams params) {
+Conv conv_of(const Tensor& input, const Tensor& offset, const Tensor& weight,
+             const std::array<std::int64_t, kConvNumbers>& numbers) {
   expect_rank("input", input, 4, "[N, in_channels, H, W]");
   expect_rank("offset", offset, 4, "[N, 2 * deformable_groups * kernel_h * kernel_w, OH, OW]");
   expect_rank("weight", weight, 4, "[out_channels, in_channels / groups, kernel_h, kernel_w]");
-  params.kernel_h = weight.size(2);
-  params.kernel_w = weight.size(3);
-  return {.place = place_of(input), .params = params};
+  return {.place = place_of(input), .params = conv_params(weight.size(2), weight.size(3), numbers)};
 }
 
 Tensor deform_conv2d_op(const Tensor& input, const Tensor& offset, const std::optional<Tensor>& mask,
                         const Tensor& weight, const std::optional<Tensor>& bias, std::int64_t stride_h,
                         std::int64_t stride_w, std::int64_t padding_h, std::int64_t padding_w, std::int64_t dilation_h,
                         std::int64_t dilation_w, std::int64_t groups, std::int64_t deformable_groups) {
-  const Conv conv = conv_of(input, offset, weight,
-                            {.stride_h = stride_h,
-                             .stride_w = stride_w,
-                             .padding_h = padding_h,
-                             .padding_w = padding_w,
-                             .dilation_h = dilation_h,
-                             .dilation_w = dilation_w,
-                             .groups = groups,
-                             .deformable_groups = deformable_groups});
+  const Conv conv =
+      conv_of(input, offset, weight,
+              {stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, groups, deformable_groups});
   // The offsets' extent, not one computed here: libdcn compares it with what it must be.
   const std::array<std::int64_t, 4> sizes{input.size(0), weight.size(0), offset.size(2), offset.size(3)};
   const Tensor output = empty_activation(sizes, input, conv.place);
@@ -111,15 +105,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> deform_conv2d_backward_op(
     const Tensor& weight, std::int64_t stride_h, std::int64_t stride_w, std::int64_t padding_h, std::int64_t padding_w,
     std::int64_t dilation_h, std::int64_t dilation_w, std::int64_t groups, std::int64_t deformable_groups,
     std::int64_t wanted, bool deterministic) {
-  const Conv conv = conv_of(input, offset, weight,
-                            {.stride_h = stride_h,
-                             .stride_w = stride_w,
-                             .padding_h = padding_h,
-                             .padding_w = padding_w,
-                             .dilation_h = dilation_h,
-                             .dilation_w = dilation_w,
-                             .groups = groups,
-                             .deformable_groups = deformable_groups});
+  const Conv conv =
+      conv_of(input, offset, weight,
+              {stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, groups, deformable_groups});
   if (mask) expect_rank("mask", *mask, 4, "[N, deformable_groups * kernel_h * kernel_w, OH, OW]");
   const Gradient grad_input = gradient((wanted & kInput) != 0, "grad_input", input, conv.place);
   const Gradient grad_offset = gradient((wanted & kOffset) != 0, "grad_offset", offset, conv.place);
@@ -153,13 +141,8 @@ std::tuple<Tensor, Tensor> deform_psroi_pool_op(const Tensor& input, const Tenso
   expect_rank("input", input, 4, "[N, output_dim * group_size^2, H, W]");
   expect_rank("rois", rois, 2, "[R, 5]");
   const Place place = place_of(input);
-  const DeformPsroiPoolParams params{.spatial_scale = spatial_scale,
-                                     .output_dim = output_dim,
-                                     .group_size = group_size,
-                                     .pooled_size = pooled_size,
-                                     .part_size = part_size,
-                                     .sample_per_part = sample_per_part,
-                                     .trans_std = trans_std};
+  const DeformPsroiPoolParams params =
+      pool_params(spatial_scale, {output_dim, group_size, pooled_size, part_size, sample_per_part}, trans_std);
   const TensorView rois_view = view_of("rois", rois, place);
   const auto extent = [](std::int64_t size) { return std::clamp<std::int64_t>(size, 0, kMaxPooledSize); };
   const std::array<std::int64_t, 4> sizes{rois.size(0), std::clamp<std::int64_t>(output_dim, 0, input.size(1)),
@@ -184,13 +167,8 @@ std::tuple<Tensor, Tensor> deform_psroi_pool_backward_op(const Tensor& grad_outp
   expect_rank("input", input, 4, "[N, output_dim * group_size^2, H, W]");
   if (offset) expect_rank("offset", *offset, 4, "[R, 2 * classes, part_size, part_size]");
   const Place place = place_of(input);
-  const DeformPsroiPoolParams params{.spatial_scale = spatial_scale,
-                                     .output_dim = output_dim,
-                                     .group_size = group_size,
-                                     .pooled_size = pooled_size,
-                                     .part_size = part_size,
-                                     .sample_per_part = sample_per_part,
-                                     .trans_std = trans_std};
+  const DeformPsroiPoolParams params =
+      pool_params(spatial_scale, {output_dim, group_size, pooled_size, part_size, sample_per_part}, trans_std);
   const Gradient grad_input = gradient((wanted & kInput) != 0, "grad_input", input, place);
   const Gradient grad_offset =
       gradient((wanted & kOffset) != 0 && offset, "grad_offset", offset ? *offset : input, place);

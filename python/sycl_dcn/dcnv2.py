@@ -3,13 +3,11 @@ state dicts load unchanged."""
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor, nn
 
 from . import _operators
 from ._arguments import Pair, pair
+from ._layers import Convolution
 from .functional import deform_psroi_pool
 
 
@@ -20,28 +18,18 @@ def dcn_v2_conv(input: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bia
                                     pair("dilation", dilation), 1, deformable_groups)
 
 
-class DCNv2(nn.Module):
+class DCNv2(Convolution):
     """Modulated deformable convolution whose offsets and mask come from outside: `forward(input, offset, mask)`."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair, padding: Pair,
                  dilation: Pair = 1, deformable_groups: int = 1) -> None:
-        super().__init__()
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = pair("kernel_size", kernel_size)
-        self.stride = pair("stride", stride)
-        self.padding = pair("padding", padding)
-        self.dilation = pair("dilation", dilation)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation)
         self.deformable_groups = deformable_groups
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, *self.kernel_size))
-        self.bias = nn.Parameter(torch.empty(out_channels))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Uniform weights within 1 / sqrt(inputs of an output), zero bias."""
-        bound = 1.0 / math.sqrt(self.in_channels * self.kernel_size[0] * self.kernel_size[1])
-        nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.zeros_(self.bias)
+        self._uniform_within_inputs()
 
     def forward(self, input: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
         return dcn_v2_conv(input, offset, mask, self.weight, self.bias, self.stride, self.padding, self.dilation,

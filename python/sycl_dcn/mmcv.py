@@ -8,15 +8,13 @@ batch. Nothing is expanded here, and any batch works.
 
 from __future__ import annotations
 
-import math
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.utils import _single
 
 from . import _operators
-from ._arguments import Pair, expect_groups, pair
+from ._arguments import Pair, pair
+from ._layers import Convolution
 
 
 def deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1,
@@ -42,31 +40,20 @@ def modulated_deform_conv2d(input: Tensor, offset: Tensor, mask: Tensor, weight:
                                     pair("dilation", dilation), groups, deform_groups)
 
 
-class _Conv(nn.Module):
+class _Conv(Convolution):
     """What mmcv's layers have in common."""
 
-    bias: Tensor | None
-
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair, padding: Pair,
-                 dilation: Pair, groups: int, deform_groups: int) -> None:
-        super().__init__()
-        expect_groups(in_channels, out_channels, groups)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = pair("kernel_size", kernel_size)
-        self.stride = pair("stride", stride)
-        self.padding = pair("padding", padding)
-        self.dilation = pair("dilation", dilation)
-        self.groups = groups
+                 dilation: Pair, groups: int, deform_groups: int, bias: bool) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         self.deform_groups = deform_groups
         self.transposed = False  # what code written for nn.Conv2d asks for
         self.output_padding = _single(0)
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *self.kernel_size))
 
     def extra_repr(self) -> str:
         return (f"in_channels={self.in_channels}, out_channels={self.out_channels}, kernel_size={self.kernel_size}, "
                 f"stride={self.stride}, padding={self.padding}, dilation={self.dilation}, groups={self.groups}, "
-                f"deform_groups={self.deform_groups}, bias={getattr(self, 'bias', None) is not None}")
+                f"deform_groups={self.deform_groups}, bias={self.bias is not None}")
 
     def _offset_conv(self, channels: int) -> nn.Conv2d:
         return nn.Conv2d(self.in_channels, self.deform_groups * channels * self.kernel_size[0] * self.kernel_size[1],
@@ -108,7 +95,7 @@ class DeformConv2d(_Conv):
         if bias:
             raise ValueError("bias: True, expected False: mmcv's DeformConv2d has none")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-                         deform_groups if deformable_groups is None else deformable_groups)
+                         deform_groups if deformable_groups is None else deformable_groups, False)
         self.im2col_step = im2col_step
         self.reset_parameters()
 
@@ -160,19 +147,12 @@ class ModulatedDeformConv2d(_Conv):
                  dilation: Pair = 1, groups: int = 1, deform_groups: int = 1, bias: bool | str = True, *,
                  deformable_groups: int | None = None) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-                         deform_groups if deformable_groups is None else deformable_groups)
-        if bias:
-            self.bias = nn.Parameter(torch.empty(out_channels))
-        else:
-            self.register_parameter("bias", None)
+                         deform_groups if deformable_groups is None else deformable_groups, bool(bias))
         self.init_weights()
 
     def init_weights(self) -> None:
-        """mmcv's initial values: uniform weights within 1 / sqrt(inputs), zero bias."""
-        bound = 1.0 / math.sqrt(self.in_channels * self.kernel_size[0] * self.kernel_size[1])
-        nn.init.uniform_(self.weight, -bound, bound)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
+        """mmcv's initial values: uniform weights within 1 / sqrt(inputs of an output), zero bias."""
+        self._uniform_within_inputs()
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
         return modulated_deform_conv2d(x, offset, mask, self.weight, self.bias, self.stride, self.padding, self.dilation,

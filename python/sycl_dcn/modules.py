@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
-from ._arguments import Pair, expect_groups, pair
+from ._arguments import Pair
+from ._layers import Convolution
 from .functional import deform_conv2d
 
 
-class DeformConv2d(nn.Module):
+class DeformConv2d(Convolution):
     """`torchvision.ops.DeformConv2d`: the same arguments, parameter names and initial values.
 
     `forward(input, offset, mask=None)`: see `sycl_dcn.deform_conv2d`.
@@ -19,20 +19,7 @@ class DeformConv2d(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
                  dilation: Pair = 1, groups: int = 1, bias: bool = True) -> None:
-        super().__init__()
-        expect_groups(in_channels, out_channels, groups)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = pair("kernel_size", kernel_size)
-        self.stride = pair("stride", stride)
-        self.padding = pair("padding", padding)
-        self.dilation = pair("dilation", dilation)
-        self.groups = groups
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *self.kernel_size))
-        if bias:
-            self.bias = nn.Parameter(torch.empty(out_channels))
-        else:
-            self.register_parameter("bias", None)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
