@@ -1,4 +1,4 @@
-"""Old code's imports of DCNv2, answered by this package."""
+"""Old code's imports of DCNv2, and what the original CenterNet needs besides, answered by this package."""
 
 from __future__ import annotations
 
@@ -100,10 +100,14 @@ _EXTENSION = {function.__name__: function for function in (
     dcn_v2_forward, dcn_v2_backward, dcn_v2_psroi_pooling_forward, dcn_v2_psroi_pooling_backward)}
 _PACKAGES = ("DCNv2", "DCNv2_latest")
 _CONTENT = {"dcn_v2": {**_API, **_FUNCTIONS}, "dcn_v2_func": _FUNCTIONS, "_ext": _EXTENSION}
+_NMS = "external.nms"  # the original CenterNet's own extension: ours only where theirs is not built
 
 
 def _content(name: str) -> dict | None:
     """What the module of that full name holds; None when it is not ours."""
+    if name == _NMS:
+        from ._soft_nms import soft_nms  # not at the top: it needs NumPy
+        return {"soft_nms": soft_nms, "soft_nms_39": soft_nms}
     *parents, last = name.split(".")
     if last in _PACKAGES:
         return _API
@@ -114,13 +118,13 @@ def _content(name: str) -> dict | None:
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, fullname, path=None, target=None):
-        if _content(fullname) is None:
+        if _content(fullname) is None or (fullname == _NMS and importlib.machinery.PathFinder.find_spec(fullname, path)):
             return None
         return importlib.machinery.ModuleSpec(fullname, self, origin="sycl_dcn",
                                               is_package=fullname.split(".")[-1] in _PACKAGES)
 
     def create_module(self, spec):
-        module = ModuleType(spec.name, "DCNv2, answered by sycl_dcn")
+        module = ModuleType(spec.name, f"{spec.name}, answered by sycl_dcn")
         module.__dict__.update(_content(spec.name) or {})
         return module
 
@@ -131,8 +135,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 _finder = _Finder()
 
 
-def _nothing_to_wait_for(device=None) -> None:
-    """What torch.cuda.synchronize has to do without CUDA."""
+def _synchronize(device=None) -> None:
+    """torch.cuda.synchronize where there is no CUDA: waits for the XPU, else for nothing."""
+    if torch.xpu.is_available():
+        torch.xpu.synchronize()
 
 
 def install() -> None:
@@ -142,10 +148,10 @@ def install() -> None:
     `import _ext`, wherever those files lie and whether or not they exist. Call it before the old code is imported; modules
     that are already imported stay what they are. Calling it twice changes nothing.
 
-    Where there is no CUDA, `torch.cuda.synchronize` becomes a call that does nothing: the original CenterNet's detectors time
-    themselves with it on the CPU, too.
+    Also for the original CenterNet: where there is no CUDA, `torch.cuda.synchronize` no longer raises (its detectors time
+    themselves with it on the CPU, too); where its extension `external.nms` is not built, `soft_nms` and `soft_nms_39` are ours.
     """
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     if not torch.cuda.is_available():
-        torch.cuda.synchronize = _nothing_to_wait_for
+        torch.cuda.synchronize = _synchronize

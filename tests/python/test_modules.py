@@ -1,11 +1,13 @@
 """Modules and functions of DCNv2, torchvision and mmcv: numbers, parameter names, old state dicts; old code's imports."""
 
 import inspect
+import json
 import os
 import subprocess
 import sys
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 import torchvision.ops
@@ -15,6 +17,7 @@ import sycl_dcn
 import sycl_dcn.mmcv
 from cases import error
 from conftest import ROOT
+from sycl_dcn._soft_nms import soft_nms
 
 
 def plain(layer, x):
@@ -181,6 +184,11 @@ OLD_CODE = {
     # The file that the original ships, and that cannot be imported any more.
     "project/networks/DCNv2/__init__.py": "",
     "project/networks/DCNv2/dcn_v2.py": "from torch.utils.ffi import create_extension",
+    # Its extension, which no compiler of today takes; and the same where somebody got it built.
+    "external/__init__.py": "",
+    "external/nms.pyx": "",
+    "built/external/__init__.py": "",
+    "built/external/nms.py": "soft_nms = 'theirs'",
     "project/networks/pose.py": "from .DCNv2.dcn_v2 import DCN\nfrom .DCNv2.dcn_v2_func import DCNv2Function\n",
     "main.py": """
 import sycl_dcn
@@ -211,6 +219,17 @@ with torch.no_grad():
     assert torch.equal(pooled, dcn_v2_pooling(x, rois, trans, 0.5, 3, 4, False, 1, 3, 2, 0.1))
     a, b = _ext.dcn_v2_psroi_pooling_backward(torch.ones_like(pooled), x, rois, trans, count, *numbers)
     assert a.shape == x.shape and b.shape == trans.shape and count.max() == 4
+torch.cuda.synchronize()  # as its detectors do on the CPU
+import numpy as np
+from external.nms import soft_nms, soft_nms_39
+boxes = np.float32([[0, 0, 9, 9, 0.5], [0, 0, 9, 9, 0.9]])
+assert soft_nms(boxes, Nt=0.5, method=2) == [0, 1] and np.allclose(boxes[:, 4], [0.9, 0.5 * np.exp(-2)])
+import os, sys
+for name in ("external", "external.nms"):
+    del sys.modules[name]
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "built"))
+from external.nms import soft_nms
+assert soft_nms == "theirs"
 import json, torchvision  # other imports are not touched
 print("fine")
 """,
@@ -224,3 +243,17 @@ def test_old_code_runs_after_install(tmp_path):
     run = subprocess.run([sys.executable, tmp_path / "main.py"], capture_output=True, text=True, timeout=120,
                          env={**os.environ, "PYTHONPATH": str(ROOT / "python")})
     assert run.stdout.strip() == "fine", run.stderr[-2000:]
+
+
+def test_soft_nms_equals_the_originals_in_every_row():
+    ops = ROOT / "tests" / "data" / "parity" / "ops"
+    reference = np.load(ops / "softnms_ref.npz")
+    cases = json.loads((ops / "softnms_cases.json").read_text())["cases"]
+    assert {case["columns"] for case in cases} == {5, 39} and {case["method"] for case in cases} == {0, 1, 2}
+    for case in cases:
+        rows = reference[f"{case['case']}/in"].copy()
+        kept = soft_nms(rows, case["sigma"], case["Nt"], case["threshold"], case["method"])
+        assert kept == list(range(case["kept"])), case
+        assert np.array_equal(rows, reference[f"{case['case']}/out"]), case
+    with pytest.raises(ValueError, match=r"boxes: float64 \[2, 5\], expected float32"):
+        soft_nms(np.zeros((2, 5)))
