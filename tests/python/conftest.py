@@ -8,3 +8,4 @@ ROOT = Path(__file__).resolve().parents[2]
 os.environ.setdefault("SYCL_DCN_LIBRARIES", str(ROOT / "build" / "python"))
 sys.path.insert(0, str(ROOT / "python"))
 sys.path.insert(0, str(Path(__file__).parent))
+PROGRAM = Path(os.environ["SYCL_DCN_LIBRARIES"]).parent / "bin" / "centernet"  # the build that the libraries belong to

@@ -2,18 +2,21 @@
 run is the same to the bit, and the result is a model that the program and the exporter take."""
 
 import json
+import subprocess
 
+import numpy as np
 import pytest
 import torch
 
-from conftest import ROOT
+from conftest import PROGRAM, ROOT
 from sycl_dcn import _operators
 from sycl_dcn.train import deform
 from sycl_dcn.train.augment import AugmentConfig
 from sycl_dcn.train.cli import main
 from sycl_dcn.train.curve import read_log
 from sycl_dcn.train.data import load_coco
-from sycl_dcn.train.export import load
+from sycl_dcn.train.detect import Evaluator
+from sycl_dcn.train.export import load, network_of
 from sycl_dcn.train.trainer import TrainConfig, Trainer
 
 MODEL = ROOT / "models" / "aquarium_resdcn18.safetensors"
@@ -66,6 +69,40 @@ def test_fine_tuning_resumes_to_the_bit_and_learns(data, tmp_path, capsys, monke
     assert info.labels == described.labels and state.keys() == before.keys()
     assert any(not torch.equal(state[k], before[k]) for k in state)
     assert [row["step"] for row in read_log(tmp_path / "whole" / "log.jsonl")] == [12]
+
+
+def test_the_program_detects_with_what_was_trained(data, tmp_path):
+    """`centernet detect --model` on a run's best checkpoint finds what the Python network finds with the same file."""
+    torch.set_num_threads(1)
+    size = "256,256"
+    assert main([*arguments(data, tmp_path, 1, "--val", str(data), str(PICTURES)), "--input-size", size]) == 0
+    model = tmp_path / "best.safetensors"
+    state, info = load(model)
+    assert info.input_size == (256, 256)
+    assert not torch.equal(state["layer4.0.conv1.weight"], load(MODEL)[0]["layer4.0.conv1.weight"])
+
+    split = load_coco(data, PICTURES)
+    deform.set_implementation("torchvision")  # nothing of the library on this side
+    wanted = Evaluator(split, "cpu", info.resolution, info.input_size).detections(network_of(state, info))
+    deform.set_implementation("auto")
+
+    names = [image["file_name"] for image in json.loads(data.read_text())["images"]]
+    rows = tmp_path / "rows.json"
+    done = subprocess.run([PROGRAM, "detect", *(PICTURES / name for name in names), "--model", model, "--device", "cpu",
+                           "--threshold", "0.2", "--json", rows, "--quiet"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(rows.read_text())
+    compared = 0
+    for name, (boxes, classes, scores) in zip(names, wanted):
+        ours = [row for row in found if row["file_name"] == name]
+        for (x1, y1, x2, y2), kind, score in zip(boxes, classes, scores):
+            if score < 0.25:  # clear of the threshold
+                continue
+            compared += 1
+            near = [abs(row["score"] - score) for row in ours if row["label"] == info.labels[kind] and np.allclose(
+                row["bbox"], (x1, y1, x2 - x1, y2 - y1), atol=2)]
+            assert near and min(near) < 0.01, (name, info.labels[kind], score, ours)
+    assert compared >= 8
 
 
 def test_the_loss_falls_and_as_it_does_with_torchvision(data):
