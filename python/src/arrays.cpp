@@ -1,6 +1,7 @@
 /// \file arrays.cpp
-/// C functions for arrays that are not PyTorch's: memory and queue of another SYCL library (dpctl, dpnp), and the list
-/// of devices. sycl_dcn/usm.py calls them. Exceptions stop here, as text, because callers are not C++.
+/// C functions for arrays that are not PyTorch's: memory and queue of another SYCL library (dpctl, dpnp), or CPU
+/// memory; and the list of devices. sycl_dcn/usm.py calls them. Exceptions stop here, as text, because callers are not
+/// C++.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -71,6 +72,18 @@ int guarded(const Message& message, const Function& function) {
   }
 }
 
+/// Runs `submit(queue)` on a `sycl::queue*` of somebody else's, in its order; null: on ours for CPU memory, to the end.
+template <typename Submit>
+void run_on(void* queue, const Submit& submit) {
+  if (queue == nullptr) {
+    submit(dcn::torch_binding::cpu_queue());
+    dcn::torch_binding::cpu_queue().wait();
+    return;
+  }
+  dcn::torch_binding::ForeignQueue on(queue);
+  submit(on.get());
+}
+
 template <std::size_t count>
 std::array<std::int64_t, count> numbers_at(const std::int64_t* first) {
   std::array<std::int64_t, count> out{};
@@ -94,18 +107,19 @@ dcn::DeformPsroiPoolParams pool_params(const std::int64_t* numbers, double spati
 #define SYCL_DCN_EXPORT extern "C" __attribute__((visibility("default")))
 
 /// arrays: input, offset, mask, weight, bias, output. numbers: kernel, stride, padding, dilation (height, width),
-/// groups, deformable groups. Asynchronous on `queue`, a `sycl::queue*`.
+/// groups, deformable groups. Asynchronous on `queue`, a `sycl::queue*`; with null, done on return.
 SYCL_DCN_EXPORT int sycl_dcn_deform_conv2d(void* queue, const Array* arrays, const std::int64_t* numbers,
                                            Message message) {
   return guarded(message, [&] {
-    dcn::torch_binding::ForeignQueue on(queue);
-    dcn::torch_binding::run_deform_conv2d(on.get(), conv_params(numbers),
-                                          {.input = view(arrays[0]),
-                                           .offset = view(arrays[1]),
-                                           .mask = optional_view(arrays[2]),
-                                           .weight = view(arrays[3]),
-                                           .bias = optional_view(arrays[4]),
-                                           .output = view(arrays[5])});
+    run_on(queue, [&](dcn::Queue& on) {
+      dcn::torch_binding::run_deform_conv2d(on, conv_params(numbers),
+                                            {.input = view(arrays[0]),
+                                             .offset = view(arrays[1]),
+                                             .mask = optional_view(arrays[2]),
+                                             .weight = view(arrays[3]),
+                                             .bias = optional_view(arrays[4]),
+                                             .output = view(arrays[5])});
+    });
   });
 }
 
@@ -113,19 +127,20 @@ SYCL_DCN_EXPORT int sycl_dcn_deform_conv2d(void* queue, const Array* arrays, con
 SYCL_DCN_EXPORT int sycl_dcn_deform_conv2d_backward(void* queue, const Array* arrays, const std::int64_t* numbers,
                                                     int deterministic, Message message) {
   return guarded(message, [&] {
-    dcn::torch_binding::ForeignQueue on(queue);
-    dcn::torch_binding::run_deform_conv2d_backward(on.get(), conv_params(numbers),
-                                                   {.grad_output = view(arrays[0]),
-                                                    .input = view(arrays[1]),
-                                                    .offset = view(arrays[2]),
-                                                    .mask = optional_view(arrays[3]),
-                                                    .weight = view(arrays[4]),
-                                                    .grad_input = optional_view(arrays[5]),
-                                                    .grad_offset = optional_view(arrays[6]),
-                                                    .grad_mask = optional_view(arrays[7]),
-                                                    .grad_weight = optional_view(arrays[8]),
-                                                    .grad_bias = optional_view(arrays[9])},
-                                                   deterministic != 0);
+    run_on(queue, [&](dcn::Queue& on) {
+      dcn::torch_binding::run_deform_conv2d_backward(on, conv_params(numbers),
+                                                     {.grad_output = view(arrays[0]),
+                                                      .input = view(arrays[1]),
+                                                      .offset = view(arrays[2]),
+                                                      .mask = optional_view(arrays[3]),
+                                                      .weight = view(arrays[4]),
+                                                      .grad_input = optional_view(arrays[5]),
+                                                      .grad_offset = optional_view(arrays[6]),
+                                                      .grad_mask = optional_view(arrays[7]),
+                                                      .grad_weight = optional_view(arrays[8]),
+                                                      .grad_bias = optional_view(arrays[9])},
+                                                     deterministic != 0);
+    });
   });
 }
 
@@ -134,13 +149,14 @@ SYCL_DCN_EXPORT int sycl_dcn_deform_conv2d_backward(void* queue, const Array* ar
 SYCL_DCN_EXPORT int sycl_dcn_deform_psroi_pool(void* queue, const Array* arrays, const std::int64_t* numbers,
                                                double spatial_scale, double trans_std, Message message) {
   return guarded(message, [&] {
-    dcn::torch_binding::ForeignQueue on(queue);
-    dcn::deform_psroi_pool(on.get(), pool_params(numbers, spatial_scale, trans_std),
-                           {.input = view(arrays[0]),
-                            .rois = view(arrays[1]),
-                            .offset = optional_view(arrays[2]),
-                            .output = view(arrays[3]),
-                            .count = view(arrays[4])});
+    run_on(queue, [&](dcn::Queue& on) {
+      dcn::deform_psroi_pool(on, pool_params(numbers, spatial_scale, trans_std),
+                             {.input = view(arrays[0]),
+                              .rois = view(arrays[1]),
+                              .offset = optional_view(arrays[2]),
+                              .output = view(arrays[3]),
+                              .count = view(arrays[4])});
+    });
   });
 }
 
@@ -148,14 +164,15 @@ SYCL_DCN_EXPORT int sycl_dcn_deform_psroi_pool(void* queue, const Array* arrays,
 SYCL_DCN_EXPORT int sycl_dcn_deform_psroi_pool_backward(void* queue, const Array* arrays, const std::int64_t* numbers,
                                                         double spatial_scale, double trans_std, Message message) {
   return guarded(message, [&] {
-    dcn::torch_binding::ForeignQueue on(queue);
-    dcn::deform_psroi_pool_backward(on.get(), pool_params(numbers, spatial_scale, trans_std),
-                                    {.grad_output = view(arrays[0]),
-                                     .input = view(arrays[1]),
-                                     .rois = view(arrays[2]),
-                                     .offset = optional_view(arrays[3]),
-                                     .grad_input = optional_view(arrays[4]),
-                                     .grad_offset = optional_view(arrays[5])});
+    run_on(queue, [&](dcn::Queue& on) {
+      dcn::deform_psroi_pool_backward(on, pool_params(numbers, spatial_scale, trans_std),
+                                      {.grad_output = view(arrays[0]),
+                                       .input = view(arrays[1]),
+                                       .rois = view(arrays[2]),
+                                       .offset = optional_view(arrays[3]),
+                                       .grad_input = optional_view(arrays[4]),
+                                       .grad_offset = optional_view(arrays[5])});
+    });
   });
 }
 

@@ -1,4 +1,5 @@
-"""Arrays of dpnp on queues of dpctl: memory and queues that are not ours, the way of PyTorch's XPU tensors."""
+"""Arrays of dpnp on queues of dpctl: memory and queues that are not ours, the way of PyTorch's XPU tensors. DLPack: memory that
+comes without a queue, of a SYCL device or of the CPU."""
 
 import os
 import subprocess
@@ -96,8 +97,10 @@ def test_wrong_arrays_are_named():
     x, offset, weight, *_ = (to_dpnp(v, queue, "device") for v in tensors(CASES[1]))
     with pytest.raises(ValueError, match="offset: on another queue than input"):
         usm.deform_conv2d(x, dpnp.asarray(offset, sycl_queue=other), weight, padding=1)
-    with pytest.raises(TypeError, match="offset: ndarray, expected a torch.Tensor or an array with"):
+    with pytest.raises(ValueError, match="offset: in memory of the CPU, expected a SYCL device as input"):
         usm.deform_conv2d(x, dpnp.asnumpy(offset), weight, padding=1)
+    with pytest.raises(TypeError, match="offset: list, expected a torch.Tensor or an array with"):
+        usm.deform_conv2d(x, [1, 2], weight, padding=1)
     with pytest.raises(TypeError, match="weight: type .i4, expected float32"):
         usm.deform_conv2d(x, offset, weight.astype("i4"), padding=1)
     with pytest.raises(RuntimeError, match="offset: 17 channels, expected 18"):
@@ -106,8 +109,86 @@ def test_wrong_arrays_are_named():
         usm.deform_conv2d(x[0], offset, weight, padding=1)
 
 
+class Foreign:
+    """An array of a library that nobody knows: DLPack is all that it has."""
+
+    def __init__(self, array, device=None):
+        self.array, self.device = array, device
+
+    def __dlpack_device__(self):
+        return self.device or self.array.__dlpack_device__()
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+
+@pytest.mark.parametrize("place", ("cpu", "sycl"))
+def test_dlpack_alone(place):
+    for case, dtype in ((CASES[0], torch.float32), (CASES[3], torch.float64), (CASES[1], torch.float16)):
+        values = tensors(case, dtype)
+        wanted = run(torchvision.ops.deform_conv2d, case, [None if v is None else v.double() for v in values])
+        made = [None if v is None else v.numpy() if place == "cpu" else dpnp.asarray(v.numpy()) for v in values]
+        x, offset, weight, bias, mask, grad = (None if v is None else Foreign(v) for v in made)
+        output = sycl_dcn.deform_conv2d(x, offset, weight, bias, mask=mask, **case.geometry())
+        assert type(output) is (np.ndarray if place == "cpu" else dpnp.ndarray) and output.dtype == made[0].dtype
+        grads = usm.deform_conv2d_backward(grad, x, offset, weight, mask=mask, **case.geometry())
+        for got, exactly in zip((output, *grads), (wanted[i] for i in (0, 1, 2, 5, 3, 4))):
+            if got is not None and exactly is not None:
+                got = torch.from_numpy(got) if place == "cpu" else to_torch(got)
+                assert error(got, exactly) < (1e-3 if dtype == torch.float16 else 3e-5)
+
+
+def test_dlpack_copies_nothing():
+    """Slices with gaps of a NumPy array, and memory of a SYCL device beside an array that has a queue."""
+    x, offset, weight, _, mask, _ = tensors(CASES[0])
+    wanted = sycl_dcn.deform_conv2d(x, offset, weight, padding=1, mask=mask)
+    large = np.full((2, 9, 8, 18), np.nan, np.float32)
+    inner = large[:, 1:, 1:, ::2]
+    inner[...] = x.numpy()
+    got = sycl_dcn.deform_conv2d(inner, offset, weight.numpy(), padding=1, mask=Foreign(mask.numpy()))
+    assert torch.equal(torch.from_numpy(got), wanted)
+
+    queue = dpctl.SyclQueue(property="in_order")
+    theirs = to_dpnp(offset, queue, "device")
+    adopted, on = usm._gather(input=to_dpnp(x, queue, "device"), offset=Foreign(theirs))
+    assert on == queue and adopted["offset"].sycl_queue == queue
+    where = [a.__sycl_usm_array_interface__["data"][0] for a in (theirs, adopted["offset"])]
+    assert where[0] == where[1]
+    got = sycl_dcn.deform_conv2d(Foreign(to_dpnp(x, queue, "device")), Foreign(theirs), to_dpnp(weight, queue, "device"),
+                                 padding=1, mask=Foreign(to_dpnp(mask, queue, "shared")))
+    assert got.sycl_queue == queue and torch.equal(to_torch(got), wanted)
+
+
+def test_psroi_pooling_of_dlpack():
+    case, a, wanted = next(iter(load_parity("psroi")))
+    data, rois, trans, grad = (Foreign(a[k].numpy()) if k in a else None for k in ("data", "rois", "trans", "grad_output"))
+    numbers = (case["spatial_scale"], case["output_dim"], case["pooled_size"], case["group_size"], case["part_size"],
+               case["sample_per_part"], case["trans_std"])
+    got = {"output": sycl_dcn.deform_psroi_pool(data, rois, trans, *numbers)}
+    got["grad_data"], got["grad_trans"] = usm.deform_psroi_pool_backward(grad, data, rois, trans, *numbers)
+    for name, array in got.items():
+        if array is not None:
+            assert parity_error(torch.from_numpy(array), wanted[name]) < 3e-5, name
+
+
+def test_wrong_dlpack_is_named():
+    x, offset, weight, *_ = tensors(CASES[1])
+    with pytest.raises(TypeError, match="weight: memory of DLPack's device type 2, expected a SYCL device .14. or the CPU .1."):
+        usm.deform_conv2d(Foreign(x), offset, Foreign(weight, (2, 0)), padding=1)
+    with pytest.raises(TypeError, match="input: Tensor, which numpy.from_dlpack refuses"):
+        usm.deform_conv2d(x.bfloat16(), offset, weight, padding=1)
+    with pytest.raises(TypeError, match="weight: type <i4, expected float32"):
+        usm.deform_conv2d(Foreign(x), offset, weight.int(), padding=1)
+    with pytest.raises(RuntimeError, match="offset: 17 channels, expected 18"):
+        usm.deform_conv2d(x.numpy(), offset[:, :17], weight, padding=1)
+    with pytest.raises(ValueError, match="weight: in memory of a SYCL device, expected the CPU as input"):
+        usm.deform_conv2d(x.numpy(), offset, dpnp.asarray(weight.numpy()), padding=1)
+
+
 def test_pytorch_is_not_needed():
-    code = ("import sys, dpnp; from sycl_dcn import usm; "
+    code = ("import sys, dpnp, numpy; from sycl_dcn import usm; "
+            "assert usm.deform_conv2d(*(numpy.ones(s, 'f4') for s in ((1, 1, 4, 4), (1, 18, 4, 4), (1, 1, 3, 3))), "
+            "padding=1)[0, 0, 0, 0] == 9; "
             "print(float(usm.deform_conv2d(dpnp.ones((1, 1, 4, 4), dtype='f4'), dpnp.zeros((1, 18, 4, 4), dtype='f4'), "
             "dpnp.ones((1, 1, 3, 3), dtype='f4'), padding=1)[0, 0, 1, 1]), 'torch' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
