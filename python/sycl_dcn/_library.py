@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 
 RUNTIME_PACKAGE = "intel-sycl-rt"
@@ -28,14 +29,18 @@ def needed_sycl(library: Path) -> str:
     return found.group(1).decode()
 
 
-def loaded_sycl() -> list[Path]:
-    """Every SYCL runtime that this process has loaded."""
+def _loaded(name: str) -> list[str]:
+    """Every library of this process whose file is called `name`, or `name` and more numbers."""
     try:
         maps = Path("/proc/self/maps").read_text()
     except OSError:
         return []
-    names = {line.split(maxsplit=5)[-1] for line in maps.splitlines() if "/libsycl.so." in line}
-    return sorted(Path(name) for name in names)
+    return sorted({line.split(maxsplit=5)[-1] for line in maps.splitlines() if f"/{name}" in line})
+
+
+def loaded_sycl() -> list[Path]:
+    """Every SYCL runtime that this process has loaded."""
+    return [Path(path) for path in _loaded("libsycl.so.")]
 
 
 def runtime_folders() -> list[Path]:
@@ -93,12 +98,34 @@ def check_sycl(library: Path) -> None:
     # Else the loader looks where the library itself points.
 
 
+@functools.cache
+def share_tbb() -> None:
+    """One TBB in a process: the CPU driver needs one that is as new as its own, and other packages (OpenVINO) bring theirs, under
+    the same name. The driver's is loaded first, and serves all; when another one is there already, that is said unless it
+    will do."""
+    loaded = _loaded("libtbb.so.12")
+    for folder in runtime_folders():
+        tbb, driver = folder / "libtbb.so.12", folder / "libintelocl.so"
+        if not tbb.exists() or not driver.exists():
+            continue
+        if not loaded:
+            ctypes.CDLL(str(tbb))
+        elif not any(Path(path).samefile(tbb) for path in loaded if Path(path).exists()):
+            try:
+                ctypes.CDLL(str(driver))
+            except OSError as error:
+                warnings.warn(f"the CPU device's driver cannot work with {loaded[0]}, which another package has loaded "
+                              f"({error}): import that package after sycl_dcn's operators", RuntimeWarning, stacklevel=4)
+        return
+
+
 def _find(name: str) -> Path:
     library = folder() / name
     if not library.is_file():
         raise ImportError(f"{library} is missing: install the package (pip install . in the checkout), or set "
                           "SYCL_DCN_LIBRARIES to the folder that holds it")
     check_sycl(folder() / "libsycl_dcn_arrays.so")  # what everything of SYCL goes through
+    share_tbb()
     return library
 
 

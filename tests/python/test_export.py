@@ -1,4 +1,7 @@
-"""ONNX: the shipped model with the standard DeformConv operator gives the same heads in ONNX Runtime."""
+"""ONNX: the shipped model with the standard DeformConv operator gives the same heads in ONNX Runtime. OpenVINO: so it does there,
+through the converter's own extensions."""
+
+import dataclasses
 
 import onnx
 import onnxruntime
@@ -44,27 +47,56 @@ def test_the_shipped_model_in_onnx_runtime(tmp_path, monkeypatch, capsys):
     for name, got in zip(("hm", "wh", "reg"), results):
         assert error(torch.from_numpy(got), heads[name]) < 1e-4, name
 
+    assert export.main([str(MODEL), str(tmp_path / "model.xml")]) == 0
+    in_openvino = on_openvino(tmp_path / "model.xml")({"image": image.numpy()})
+    for name in ("hm", "wh", "reg"):
+        assert error(torch.from_numpy(in_openvino[name]), heads[name]) < 1e-4, name
+
+
+def on_openvino(model):
+    """A model, or a file of one, ready to be called."""
+    import openvino  # after sycl_dcn's operators: see share_tbb
+
+    return openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})
+
+
+class Layer(torch.nn.Module):
+    """A convolution whose tensors are all inputs: x, offset, weight, and bias and mask where the case has them."""
+
+    def __init__(self, case):
+        super().__init__()
+        self.case = case
+
+    def forward(self, x, offset, weight, *rest):
+        rest = list(rest)
+        bias = rest.pop(0) if self.case.bias else None
+        return sycl_dcn.deform_conv2d(x, offset, weight, bias, mask=rest.pop() if self.case.mask else None,
+                                      **self.case.geometry())
+
 
 def test_every_kind_of_convolution(tmp_path):
-    class Layer(torch.nn.Module):
-        def __init__(self, case):
-            super().__init__()
-            self.case = case
+    import openvino
 
-        def forward(self, x, offset, weight, bias, mask):
-            return sycl_dcn.deform_conv2d(x, offset, weight, bias, mask=mask, **self.case.geometry())
-
-    for i in (3, 4, 6):  # groups; stride and a flat kernel; depth-wise without mask
-        case = CASES[i]
+    # Without mask and bias; groups; stride and a flat kernel; depth-wise with a mask but no bias.
+    cases = (CASES[1], CASES[3], CASES[4], dataclasses.replace(CASES[6], mask=True, bias=False))
+    for i, case in enumerate(cases):
         *inputs, _ = tensors(case)
+        present = tuple(t for t in inputs if t is not None)
         path = tmp_path / f"{i}.onnx"
-        export.export_onnx(Layer(case), tuple(inputs), path)
+        export.export_onnx(Layer(case), present, path)
         session = runtime(path)
-        given = [t.numpy() for t in inputs if t is not None]
+        given = [t.numpy() for t in present]
         feed = dict(zip((v.name for v in session.get_inputs()), given, strict=True))
         got = torch.from_numpy(session.run(None, feed)[0])
         wanted = sycl_dcn.deform_conv2d(*inputs[:4], mask=inputs[4], **case.geometry())
         assert error(got, wanted) < 3e-5, case
+        # OpenVINO from that file, and from PyTorch itself.
+        exported = torch.export.export(Layer(case), present)
+        for model in (path, exported):
+            converted = openvino.convert_model(model, extension=export.openvino_extensions())
+            assert "DeformableConvolution" in {node.get_type_name() for node in converted.get_ops()}
+            got = torch.from_numpy(on_openvino(converted)(given)[0])
+            assert error(got, wanted) < 3e-5, (case, model)
 
 
 def test_errors_are_one_line(tmp_path, capsys):

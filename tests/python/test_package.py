@@ -75,6 +75,20 @@ def test_another_sycl_runtime_in_the_process_is_named(tmp_path):
                      + re.escape(str(tmp_path)), done.stderr), done.stderr[-500:]
 
 
+def test_a_tbb_that_the_cpu_driver_cannot_use_is_named(tmp_path):
+    """As OpenVINO's, when it is imported first. Loaded after us, it uses ours."""
+    source = tmp_path / "empty.c"
+    source.write_text("int stranger;")
+    stranger = tmp_path / "libtbb.so.12"
+    subprocess.run([shutil.which("gcc") or "cc", "-shared", "-Wl,-soname,libtbb.so.12", "-o", stranger, source], check=True)
+    load = "from sycl_dcn import _library; _library.load_arrays()"
+    done = run(["-c", f"import ctypes; ctypes.CDLL('{stranger}'); {load}"])
+    assert re.search(f"RuntimeWarning: the CPU device's driver cannot work with {re.escape(str(stranger))}, which another",
+                     done.stderr), done.stderr
+    done = run(["-c", f"{load}; import openvino; print(*_library._loaded('libtbb.so.12'))"])
+    assert len(done.stdout.split()) == 1 and "openvino" not in done.stdout and not done.stderr, done.stdout + done.stderr
+
+
 def test_a_runtime_that_is_loaded_already_is_used():
     ours = run(["-c", "from sycl_dcn import _library; _library.load_arrays(); print(*_library.loaded_sycl())"])
     runtime = ours.stdout.strip()
