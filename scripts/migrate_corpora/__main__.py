@@ -26,29 +26,41 @@ CHECKS = Path(__file__).resolve().parent
 
 @dataclass
 class Recipe:
-    """What to know about one extension. `checks` are command lines, run in `project`; a name that ends in .py and exists beside this script is
-    that file, anything else is the extension's own. The value is a regular expression that the output must have, and how often."""
+    """What to know about one extension. `project` is migrated; in each folder of `builds` setup.py is run. `checks` are command lines, run in the
+    migrated project; a name that ends in .py and exists beside this script is that file, anything else is the extension's own. The value says which
+    regular expressions the output must have, and how often."""
     project: str = "."
+    builds: tuple = (".",)
     modules: tuple = ()
     checks: dict = field(default_factory=dict)
-    environment: dict = field(default_factory=dict)
+    path: tuple = ()
+
+
+def equal(count):
+    return [(r"equal: ", count)]
 
 
 KNOWN = {
     "DCNv2_latest": Recipe(modules=("_ext",), checks={
         "check_dcnv2_own_test.py": [(r"Zero offset passed", 1), (r"check_gradient_dpooling: True", 1), (r"check_gradient_dconv:\s+True", 1)],
-        "check_dcnv2.py": [(r"equal: ", 6)]}),
+        "check_dcnv2.py": equal(7)}),
     "DCNv2": Recipe(modules=("_ext",), checks={
         "check_dcnv2_own_test.py": [(r"Zero offset passed", 1), (r"check_gradient_dpooling: True", 1), (r"check_gradient_dconv:\s+True", 1)],
-        "check_dcnv2.py": [(r"equal: ", 6)]}),
-    "extension-cpp": Recipe(modules=("extension_cpp",), checks={"-m pytest -q test/test_extension.py": [(r"\d+ passed", 1)]}),
+        "check_dcnv2.py": equal(7)}),
+    "extension-cpp": Recipe(modules=("extension_cpp",), checks={"-m pytest -q -p no:cacheprovider test/test_extension.py": [(r"\d+ passed", 1)]}),
     "Deformable-DETR": Recipe(project="models/ops", modules=("MultiScaleDeformableAttention",), checks={
         "test.py": [(r"\* True check_forward", 2), (r"\* True check_gradient_numerical", 7)]}),
-    "pytorch_scatter": Recipe(modules=("torch_scatter",), checks={
-        "-m pytest -q -p no:cacheprovider test": [(r"\d+ passed", 1)]}),
-    "Pytorch-Correlation-extension": Recipe(modules=("spatial_correlation_sampler_backend",), environment={"PYTHONPATH": "Correlation_Module"}, checks={
-        "grad_check.py cuda": [(r"Ok", 1)], "check_correlation.py": [(r"equal: ", 4)]}),
-    "Pointnet2_PyTorch": Recipe(project="pointnet2_ops_lib", modules=("pointnet2_ops._ext",), checks={"check_pointnet2.py": [(r"equal: ", 6)]}),
+    "pytorch_scatter": Recipe(modules=("torch_scatter",), checks={"check_scatter.py": equal(5)}),
+    "pytorch_cluster": Recipe(modules=("torch_cluster",), checks={"check_cluster.py": equal(8)}),
+    "Pytorch-Correlation-extension": Recipe(modules=("spatial_correlation_sampler_backend",), path=("Correlation_Module",), checks={
+        "check_correlation.py": equal(4)}),
+    "Pointnet2_PyTorch": Recipe(project="pointnet2_ops_lib", modules=("pointnet2_ops._ext",), checks={"check_pointnet2.py": equal(6)}),
+    "PointRCNN": Recipe(builds=("lib/utils/iou3d", "lib/utils/roipool3d"), modules=("iou3d_cuda", "roipool3d_cuda"),
+                        checks={"check_pointrcnn.py": equal(4)}),
+    "flownet2-pytorch": Recipe(project="networks", builds=("correlation_package", "resample2d_package", "channelnorm_package"),
+                               modules=("correlation_cuda", "resample2d_cuda", "channelnorm_cuda"), checks={"check_flownet2.py": equal(6)}),
+    "DCNv4": Recipe(project="DCNv4_op", modules=("DCNv4.ext",), checks={"check_dcnv4.py": equal(4)}),
+    "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(6)}),
 }
 
 
@@ -82,7 +94,7 @@ def prove(folder, options):
     log = work / "log.txt"
     log.unlink(missing_ok=True)
     source, commit = checkout(folder, work)
-    row = {"extension": name, "commit": commit[:12], "built": "no", "numbers": "-"}
+    row = {"extension": name, "commit": commit[:12], "built": "no", "numbers": "-", "ran": 0}
     out = work / "migrated"
     shutil.rmtree(out, ignore_errors=True)
     start = time.monotonic()
@@ -93,16 +105,18 @@ def prove(folder, options):
     total = json.loads(report.read_text()) if report.is_file() else {"total": {}, "parser": []}
     row |= {k: total["total"].get(k, "?") for k in ("files", "changed", "kernels", "launches", "launches_migrated", "leftovers")}
     row["left"] = row["leftovers"]
-    if not (out / "setup.py").is_file():
+    if not all((out / build / "setup.py").is_file() for build in recipe.builds):
         return row
-    environment = dict(os.environ, MAX_JOBS=str(options.jobs), CSY_DEVICE="cpu", CSY_VERBOSE="1", PYTHONDONTWRITEBYTECODE="1", **{k: v for k, v in recipe.environment.items()})
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [recipe.environment.get("PYTHONPATH"), os.environ.get("PYTHONPATH"), str(out)]))
+    environment = dict(os.environ, MAX_JOBS=str(options.jobs), CSY_DEVICE="cpu", CSY_VERBOSE="1", PYTHONDONTWRITEBYTECODE="1")
+    folders = [str(out / p) for p in (*recipe.path, *recipe.builds)]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*folders, str(out), os.environ.get("PYTHONPATH")]))
     if options.fast:
         environment |= {"CFLAGS": "-O0 -g0", "CXXFLAGS": "-O0 -g0"}
-    if command([options.python, "setup.py", "build_ext", "--inplace"], log, cwd=out, env=environment).returncode != 0:
-        return row
+    for build in recipe.builds:
+        if command([options.python, "setup.py", "build_ext", "--inplace"], log, cwd=out / build, env=environment).returncode != 0:
+            return row
     row["built"] = "yes"
-    failed, passed = [], 0
+    failed, passed, compiled = [], 0, 0
     for module in recipe.modules:
         if command([options.python, "-c", f"import torch, {module}"], log, cwd=out, env=environment).returncode != 0:
             failed.append(f"import {module}")
@@ -111,8 +125,13 @@ def prove(folder, options):
         if (CHECKS / words[0]).is_file():
             words[0] = CHECKS / words[0]
         done = command([options.python, *words], log, cwd=out, env=environment)
+        # Which kernels ran: the run-time compiler reports each batch.
+        compiled += sum(int(n) for n in re.findall(r"^csy: .*: (\d+) kernels in ", done.stdout, re.MULTILINE))
         found = all(len(re.findall(p, done.stdout)) >= count for p, count in patterns)
         (passed := passed + 1) if found and done.returncode == 0 else failed.append(check)
+    if passed and compiled == 0:
+        failed.append("no kernel ran")
+    row["ran"] = compiled
     row["numbers"] = "no: " + ", ".join(failed) if failed else "yes" if passed else "-"
     return row
 
@@ -129,12 +148,12 @@ def main():
     options = parser.parse_args()
     options.work, options.tool = options.work.resolve(), options.tool.resolve()
     options.python = options.python.absolute()
-    print("| extension | commit | files (changed) | kernels | launches migrated | left | seconds | built | numbers equal |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| extension | commit | files (changed) | kernels | launches migrated | left | seconds | built | instances run | numbers equal |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     failed = False
     for folder in options.folder:
         row = prove(folder.resolve(), options)
         failed |= row["built"] != "yes" or str(row["numbers"]).startswith("no") or row["left"] != 0
-        print("| {extension} | `{commit}` | {files} ({changed}) | {kernels} | {launches_migrated} of {launches} | {left} | {seconds} | {built} | {numbers} |".format(**row), flush=True)
+        print("| {extension} | `{commit}` | {files} ({changed}) | {kernels} | {launches_migrated} of {launches} | {left} | {seconds} | {built} | {ran} | {numbers} |".format(**row), flush=True)
     return 1 if failed else 0
 
 

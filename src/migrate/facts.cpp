@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "migrate/output_names.hpp"
+
 namespace dcn::migrate {
 
 namespace {
@@ -65,6 +67,39 @@ void merge_file(FileFacts& to, const FileFacts& from) {
 void Facts::merge(const Facts& other) {
   for (const auto& [path, file] : other.files) merge_file(files[path], file);
   errors.insert(other.errors.begin(), other.errors.end());
+}
+
+void Facts::spread_device_need() {
+  // The files that include one that `wanted` accepts, at once or by way of others.
+  const auto reaching = [this](auto&& wanted) {
+    std::set<std::string> found;
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (const auto& [path, file] : files)
+        for (const auto& [hash, include] : file.includes) {
+          const auto target = files.find(include.resolved);
+          if (target == files.end() || found.count(path) > 0) continue;
+          if (wanted(target->second) || found.count(include.resolved) > 0) changed = found.insert(path).second;
+        }
+    }
+    return found;
+  };
+  for (const std::string& path : reaching([](const FileFacts& file) { return file.has_kernel; }))
+    if (is_main_source(path)) files[path].device_needed = true;
+  const std::set<std::string> on_the_way = reaching([](const FileFacts& file) { return file.device_needed; });
+  std::vector<std::string> open;
+  for (const auto& [path, file] : files)
+    if (file.device_needed && is_main_source(path)) open.push_back(path);
+  std::set<std::string> seen(open.begin(), open.end());
+  while (!open.empty()) {
+    FileFacts& file = files[open.back()];
+    open.pop_back();
+    for (const auto& [hash, include] : file.includes)
+      if (on_the_way.count(include.resolved) > 0 && seen.insert(include.resolved).second) {
+        files[include.resolved].device_needed = true;
+        open.push_back(include.resolved);
+      }
+  }
 }
 
 }  // namespace dcn::migrate

@@ -350,8 +350,11 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
     }
     if (const auto* directive = dyn_cast<clang::UsingDirectiveDecl>(declaration)) {
       const std::string name = directive->getNominatedNamespaceAsWritten()->getQualifiedNameAsString();
-      node_->anything = name == "std" || name == "at" || name == "torch" || name == "c10";
+      node_->anything =
+          name == "std" || name == "at" || name == "torch" || name == "c10" || name == "cooperative_groups";
     }
+    if (const auto* alias = dyn_cast<clang::NamespaceAliasDecl>(declaration))
+      node_->anything = alias->getNamespace()->getQualifiedNameAsString() == "cooperative_groups";
     if (isa<clang::EmptyDecl>(declaration) || isa<clang::StaticAssertDecl>(declaration)) node_->anything = true;
   }
 

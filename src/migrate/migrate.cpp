@@ -209,6 +209,7 @@ Result migrate(const Options& options) {
         lonely.push_back(job);
     }
   facts.merge(parse_all(project, lonely, options));
+  facts.spread_device_need();
   const ProjectView view = look_around(project, facts);
 
   const auto relative_to_root = [&](const std::string& path) {
@@ -259,12 +260,13 @@ Result migrate(const Options& options) {
     std::vector<std::string> folders = setup_folders;
     if (!has_setup(project)) folders.emplace_back();
     for (const EmbeddedFile& file : embedded_files()) {
-      const bool thc = file.name == "support/csy_thc.hpp";
-      if (thc && std::none_of(result.files.begin(), result.files.end(),
-                              [](const FileResult& f) { return f.after.find("csy_thc.hpp") != std::string::npos; }))
-        continue;
-      if (!file.name.starts_with("launch/") && !thc) continue;
       const std::string name = fs::path(file.name).filename().string();
+      const bool support = file.name.starts_with("support/");
+      if (support && std::none_of(result.files.begin(), result.files.end(), [&](const FileResult& f) {
+            return f.after.find("#include \"" + name + "\"") != std::string::npos;
+          }))
+        continue;
+      if (!file.name.starts_with("launch/") && !support) continue;
       for (const std::string& folder : folders) result.added[(fs::path(folder) / "csy" / name).string()] = file.text;
       if (name == "csy_torch.py")
         for (const std::string& folder : helper_folders) result.added[(fs::path(folder) / name).string()] = file.text;

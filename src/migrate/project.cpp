@@ -281,6 +281,7 @@ void add_stubs(Project& project, const std::set<std::string>& names, bool torch_
   auto& stubs = project.setup.stubs;
   for (const EmbeddedFile& file : embedded_files()) {
     if (file.name == "stubs/cuda.h") stubs["csy_cuda.h"] = file.text;
+    if (file.name == "stubs/groups.h") stubs["csy_groups_stub.h"] = file.text;
     if (file.name == "stubs/torch.h") stubs["csy_torch.h"] = extra_declarations(project, file.text) + file.text;
   }
   for (const char* name : {"cuda.h", "cuda_runtime.h", "cuda_runtime_api.h", "cuda_fp16.h", "cuda_bf16.h",
@@ -295,6 +296,9 @@ void add_stubs(Project& project, const std::set<std::string>& names, bool torch_
     if (torch && torch_is_real && !name.starts_with("THC") && name.find("cuda/") == std::string::npos) continue;
     if (torch)
       stubs[name] = "#include \"csy_torch.h\"\n";
+    else if (name.starts_with("cub/") || name.starts_with("thrust/") || name.starts_with("cooperative_groups") ||
+             name.starts_with("curand"))
+      stubs[name] = "#include \"csy_groups_stub.h\"\n";
     else if (is_cuda_header(name))
       stubs[name] = "#include \"csy_cuda.h\"\n";
   }

@@ -82,12 +82,36 @@ class Editor {
   PythonResult& result_;
 };
 
-const std::set<std::string> kHelpers = {
-    "is_available",         "synchronize",     "empty_cache", "device_count",    "current_device",
-    "manual_seed",          "manual_seed_all", "Event",       "Stream",          "FloatTensor",
-    "DoubleTensor",         "HalfTensor",      "IntTensor",   "LongTensor",      "ByteTensor",
-    "BoolTensor",           "CharTensor",      "set_device",  "get_device_name", "memory_allocated",
-    "max_memory_allocated", "current_stream",  "stream",      "ShortTensor",     "BFloat16Tensor"};
+const std::set<std::string> kHelpers = {"is_available",
+                                        "synchronize",
+                                        "empty_cache",
+                                        "device_count",
+                                        "current_device",
+                                        "manual_seed",
+                                        "manual_seed_all",
+                                        "Event",
+                                        "Stream",
+                                        "FloatTensor",
+                                        "DoubleTensor",
+                                        "HalfTensor",
+                                        "IntTensor",
+                                        "LongTensor",
+                                        "ByteTensor",
+                                        "BoolTensor",
+                                        "CharTensor",
+                                        "set_device",
+                                        "get_device_name",
+                                        "memory_allocated",
+                                        "max_memory_allocated",
+                                        "current_stream",
+                                        "stream",
+                                        "ShortTensor",
+                                        "BFloat16Tensor",
+                                        "device_of",
+                                        "default_stream",
+                                        "get_device_capability",
+                                        "get_device_properties",
+                                        "reset_peak_memory_stats"};
 
 /// Behind the last import at the beginning of a line, outside of strings and of blocks.
 std::size_t after_imports(const std::string& text) {
@@ -156,6 +180,7 @@ PythonResult migrate_python(const std::string& text, const std::string& relative
     editor.replace(
         R"(\btorch\.cuda\.(\w+))", "python",
         [&](const std::smatch& m, std::size_t) {
+          if (m[1].str() == "device") return std::string("csy_torch.device_of");
           return kHelpers.count(m[1].str()) > 0 ? "csy_torch." + m[1].str() : m.str();
         },
         true);

@@ -91,6 +91,7 @@ void TensorUses::declare(const clang::VarDecl* variable) {
 void TensorUses::note(const clang::DeclRefExpr* reference, const std::vector<const Stmt*>& parents) {
   if (functions_.empty()) return;
   const auto* variable = dyn_cast<clang::VarDecl>(reference->getDecl());
+  if (variable != nullptr && pointers_.count(variable) > 0) note_pointer(reference, parents);
   if (variable == nullptr || !is_tensor(variable->getType())) return;
   Tensor& tensor = tensors_[variable];
   const clang::Expr* object = reference;  // the tensor expression that the method is called on
@@ -106,12 +107,13 @@ void TensorUses::note(const clang::DeclRefExpr* reference, const std::vector<con
                          call->getImplicitObjectArgument()->IgnoreImplicit()->IgnoreParens() ==
                              object->IgnoreImplicit()->IgnoreParens();
       if (!on_it) break;  // an argument of a tensor's method: read
-      if (method == "is_contiguous") tensor.checked = true;
+      // Who asks for strides computes with them.
+      if (method == "is_contiguous" || method == "stride" || method == "strides") tensor.checked = true;
       if (method.size() > 1 && method.back() == '_') tensor.written = true;
       if (method.find("accessor") != std::string::npos && view != nullptr) tensor.written = true;
       if (method == "data_ptr" || method == "data" || method == "mutable_data_ptr") {
         // Follow the pointer: an argument, perhaps after "+ offset", or a variable.
-        bool constant = false, direct = false;
+        bool constant = false, direct = false, kept = false;
         const clang::Expr* value = call;
         for (std::size_t j = i; j-- > 0;) {
           const Stmt* outer = parents[j];
@@ -133,9 +135,18 @@ void TensorUses::note(const clang::DeclRefExpr* reference, const std::vector<con
                   constant = const_pointee(callee->getParamDecl(a)->getType());
             if (user->getDirectCallee() == nullptr) direct = constant = false;
           }
+          if (const auto* statement = dyn_cast<clang::DeclStmt>(outer);
+              statement != nullptr && statement->isSingleDecl())
+            if (const auto* pointer = dyn_cast<clang::VarDecl>(statement->getSingleDecl());
+                pointer != nullptr && pointer->getType()->isPointerType() && view == nullptr) {
+              const bool alone = object == reference && j > 0 && isa<clang::CompoundStmt>(parents[j - 1]);
+              pointers_.insert(
+                  {pointer, {variable, object->getBeginLoc(), object->getEndLoc(), statement->getBeginLoc(), alone}});
+              kept = true;
+            }
           break;
         }
-        if (view != nullptr || !constant) tensor.written = true;
+        if (view != nullptr || (!constant && !kept)) tensor.written = true;
         if (constant && direct && view == nullptr)
           reads_.push_back({variable, object->getBeginLoc(), object->getEndLoc(), direct});
         break;
@@ -200,6 +211,29 @@ void TensorUses::note(const clang::DeclRefExpr* reference, const std::vector<con
       if (isa<clang::RecoveryExpr>(parent)) views_.back().read_only = false;
 }
 
+void TensorUses::note_pointer(const clang::DeclRefExpr* reference, const std::vector<const Stmt*>& parents) {
+  const auto* variable = clang::cast<clang::VarDecl>(reference->getDecl());
+  if (const_pointee(variable->getType())) return;
+  const clang::Expr* value = reference;
+  for (std::size_t i = parents.size() - 1; i-- > 0;) {
+    const Stmt* parent = parents[i];
+    const auto* sum = dyn_cast<clang::BinaryOperator>(parent);
+    if (transparent(parent) || (sum != nullptr && sum->isAdditiveOp())) {
+      value = clang::cast<clang::Expr>(parent);
+      continue;
+    }
+    const auto* user = dyn_cast<clang::CallExpr>(parent);
+    const auto* callee = user != nullptr ? user->getDirectCallee() : nullptr;
+    if (callee != nullptr)
+      for (unsigned a = 0; a < std::min(user->getNumArgs(), callee->getNumParams()); ++a)
+        if (user->getArg(a)->IgnoreImplicit()->IgnoreParens() == value->IgnoreImplicit()->IgnoreParens() &&
+            const_pointee(callee->getParamDecl(a)->getType()))
+          return;
+    break;
+  }
+  pointers_.at(variable).written = true;
+}
+
 bool TensorUses::any_strides(const clang::VarDecl* variable, int depth) const {
   const auto found = tensors_.find(variable);
   if (found == tensors_.end() || depth > 8) return false;
@@ -228,12 +262,25 @@ void TensorUses::end(const clang::FunctionDecl* function, const Place& place, Fa
     for (const DataPointerFact& other : facts.files[*file].reads) known = known || other.object_end == offset;
     if (!known) facts.files[*file].reads.push_back({offset, read.tensor->getNameAsString(), read.direct});
   }
+  for (const auto& [pointer, use] : pointers_)
+    if (use.written) tensors_[use.tensor].written = true;
+  for (const auto& [pointer, use] : pointers_) {
+    if (use.written || !use.plain || written(use.tensor) || !any_strides(use.tensor)) continue;
+    const auto [file, offset] = place(use.object);
+    const auto [statement_file, statement] = place(use.statement);
+    if (file == nullptr || statement_file != file) continue;
+    auto& reads = facts.files[*file].reads;
+    const auto end = offset + static_cast<unsigned>(use.tensor->getName().size());
+    if (std::none_of(reads.begin(), reads.end(), [&](const DataPointerFact& other) { return other.object_end == end; }))
+      reads.push_back({end, use.tensor->getNameAsString(), false, statement, pointer->getNameAsString()});
+  }
   for (const View& view : views_) {
     if (!view.read_only || !any_strides(view.base)) continue;
     if (view.result != nullptr && written(view.result)) continue;
     if (const auto [file, offset] = place(view.name); file != nullptr) facts.files[*file].views.insert(offset);
   }
   tensors_.clear();
+  pointers_.clear();
   reads_.clear();
   views_.clear();
 }

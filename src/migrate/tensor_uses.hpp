@@ -46,6 +46,13 @@ class TensorUses {
     clang::SourceLocation object, object_end;
     bool direct;
   };
+  /// A variable that holds a tensor's pointer.
+  struct Pointer {
+    const clang::VarDecl* tensor;
+    clang::SourceLocation object, object_end, statement;
+    bool plain;            ///< the tensor is a variable, the declaration a statement of its own
+    bool written = false;  ///< something may write through it
+  };
   struct View {
     const clang::VarDecl* base;
     const clang::VarDecl* result;  ///< null when used in place
@@ -53,6 +60,7 @@ class TensorUses {
     bool read_only;
   };
 
+  void note_pointer(const clang::DeclRefExpr* reference, const std::vector<const clang::Stmt*>& parents);
   bool any_strides(const clang::VarDecl* variable, int depth = 0) const;
   bool written(const clang::VarDecl* variable) const;
 
@@ -60,6 +68,7 @@ class TensorUses {
   std::vector<const clang::FunctionDecl*> functions_;
   std::map<const clang::VarDecl*, Tensor> tensors_;
   std::vector<Read> reads_;
+  std::map<const clang::VarDecl*, Pointer> pointers_;
   std::vector<View> views_;
 };
 

@@ -63,6 +63,7 @@ const std::vector<Rule>& source_rules() {
       {"globals", rule_globals},
       {"torch-library", rule_torch_library},
       {"arch", rule_arch},
+      {"libraries", rule_libraries},
       {"api", rule_api},
       {"attributes", rule_attributes},
       {"tensors", rule_tensors},

@@ -65,6 +65,7 @@ void rule_attributes(Unit&);
 void rule_launches(Unit&);
 void rule_shared(Unit&);
 void rule_globals(Unit&);
+void rule_libraries(Unit&);
 void rule_api(Unit&);
 void rule_errors(Unit&);
 void rule_arch(Unit&);

@@ -25,7 +25,12 @@
 #define CSY_EMBED(path)                                                                                             \
   __asm__(".pushsection csy_text,\"a\",@progbits\n.balign 8\n.quad 912f-911f\n.quad 913f-912f\n911: .ascii \"" path \
           "\"\n912: .incbin \"" path "\"\n913:\n.popsection\n");
-#if !CSY_HOST || defined(SYCL_LANGUAGE_VERSION) && defined(__INTEL_LLVM_COMPILER)
+#if defined(SYCL_LANGUAGE_VERSION) && defined(__INTEL_LLVM_COMPILER)
+#define CSY_AOT 1  // icpx -fsycl: kernels are compiled with the file
+#else
+#define CSY_AOT 0
+#endif
+#if !CSY_HOST || CSY_AOT
 #define CSY_SOURCE
 #else
 /// In a header that kernels need: gives its text to the run-time compiler.
@@ -67,18 +72,18 @@ template <typename... P>
 arguments<P...> arguments_of(void (*)(P...));
 }  // namespace csy::detail
 
-#if CSY_ON_DEVICE
 namespace csy::detail {
 /// What the entry of every kernel leaves for the functions below it.
 template <typename Accessor>
-void enter([[maybe_unused]] block_shape shape, const Accessor& dynamic) {
+void enter([[maybe_unused]] block_shape shape, [[maybe_unused]] const Accessor& dynamic) {
+#if CSY_ON_DEVICE
 #if defined(CSY_FLAT)
   block().x = shape.x, block().y = shape.y, block().z = shape.z;
 #endif
   dynamic_base().pointer = dynamic.template get_multi_ptr<sycl::access::decorated::yes>().get_decorated();
+#endif
 }
 }  // namespace csy::detail
-#endif
 #if !CSY_HOST
 #if defined(CSY_FLAT)
 #define CSY_WARPS SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((csy::syclexp::sub_group_size<32>))

@@ -5,6 +5,7 @@
 
 namespace csy {
 
+#if !CSY_AOT
 // ---- Global variables of the device ----
 
 template <typename T>
@@ -33,9 +34,6 @@ struct global {
     csy::this_unit::get(), csy::detail::spelled<&name>() __VA_OPT__(, ) __VA_ARGS__ \
   }
 
-// ---- CUDA's runtime API. Functions throw on failure; they return `success` so that checks of the result stay valid.
-// ----
-
 template <typename T>
 error memcpy_to_symbol(global<T>& to, const void* from, std::size_t n, std::size_t offset = 0) {
   sycl::queue& queue = *current_stream();
@@ -58,6 +56,9 @@ error symbol_address(P** p, global<T>& of) {
   *p = reinterpret_cast<P*>(of.on_device());
   return success;
 }
+#endif
+
+// ---- CUDA's runtime API. Functions throw on failure; they return `success`, so that checks stay valid. ----
 
 namespace detail {
 template <typename T>
@@ -187,6 +188,8 @@ template <typename Tensor>
 bool on_device(const Tensor& x) {
   return detail::chosen() == detail::choice::xpu ? x.is_xpu() : detail::chosen() == detail::choice::cpu && x.is_cpu();
 }
+/// CSY_DEVICE=none: an extension's own code for CPU tensors stays registered, instead of the migrated kernels.
+inline bool own_cpu_code() { return detail::chosen() == detail::choice::none; }
 #if defined(CSY_HAS_TORCH)
 inline c10::DeviceType device_type() {
   return detail::chosen() == detail::choice::xpu ? c10::DeviceType::XPU : c10::DeviceType::CPU;

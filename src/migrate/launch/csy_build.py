@@ -94,6 +94,12 @@ def _device_macros(macros, flags):
     return ",".join(dict.fromkeys(f"{n}={1 if v is None else v}" for n, v in plain))
 
 
+def _talks_in_warps():
+    """Whether kernels need sub-groups of 32. The run-time compiler decides that for each file, from the same names."""
+    files = (f for pattern in ("*.h", "*.hpp", "*.cuh", "*.cpp") for f in pathlib.Path(HERE).parent.rglob(pattern))
+    return any(re.search(r"csy::warp_|csy_groups\.hpp", f.read_text(errors="replace")) for f in files if f.parent != pathlib.Path(HERE))
+
+
 def settings(macros=(), flags=()):
     """Compiler flags, include folders, libraries and linker flags that every migrated source needs."""
     root = sycl_root()
@@ -108,6 +114,8 @@ def settings(macros=(), flags=()):
     if os.environ.get("CSY_COMPILER") == "icpx":
         os.environ.update(CC="icx", CXX="icpx")
         out.append("-fsycl")
+        if _talks_in_warps():
+            out.append("-DCSY_FLAT=1")
         link.append("-fsycl")
     return {"flags": out, "include": [HERE], "library_dirs": [lib], "libraries": libraries, "link": link}
 

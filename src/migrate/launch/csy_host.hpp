@@ -446,6 +446,11 @@ struct this_unit {
 };
 }  // namespace
 
+#if CSY_AOT
+}  // namespace csy
+#include "csy_aot.hpp"
+namespace csy {
+#else
 /// A kernel chosen at run time: one type per signature.
 template <typename... P>
 struct kernel {
@@ -459,39 +464,16 @@ auto kernel_ref() {
 }
 template <typename... P, typename... A>
 void launch(kernel<P...> which, const config& c, A&&... a) {
-  const detail::call<detail::arguments<P...>> packed{{c.block.x, c.block.y, c.block.z},
-                                                     detail::pack(detail::signature<P...>(), std::forward<A>(a)...)};
+  const detail::call<detail::arguments<P...> > packed{{c.block.x, c.block.y, c.block.z},
+                                                      detail::pack(detail::signature<P...>(), std::forward<A>(a)...)};
   detail::run(*which.one, c, &packed, sizeof(packed));
 }
+#endif
 /// `launch<&k<T>>({grid, block, dynamic_bytes, stream}, arguments...)`: k<T><<<grid, block, bytes,
 /// stream>>>(arguments...).
 template <auto F, typename Unit = this_unit, typename... A>
 void launch(const config& c, A&&... a) {
-#if defined(SYCL_LANGUAGE_VERSION) && defined(__INTEL_LLVM_COMPILER)
-  // Ahead of time: not tested, since no such compiler was at hand.
-  const auto packed = detail::pack(decltype(detail::signature_of(F))(), std::forward<A>(a)...);
-  const detail::block_shape block{c.block.x, c.block.y, c.block.z};
-  sycl::queue& queue = detail::queue_of(c.queue);
-  if (c.grid.x == 0 || c.grid.y == 0 || c.grid.z == 0) return;
-  queue.submit([&](sycl::handler& handler) {
-    const sycl::local_accessor<char, 1> dynamic(c.dynamic.count + 16, handler);
-#if defined(CSY_FLAT)
-    const sycl::range<3> local(1, 1, block.x * block.y * block.z);
-    handler.parallel_for(sycl::nd_range<3>(sycl::range<3>(c.grid.z, c.grid.y, c.grid.x) * local, local),
-                         [=](sycl::nd_item<3>) [[sycl::reqd_sub_group_size(32)]] {
-#else
-    const sycl::range<3> local(block.z, block.y, block.x);
-    handler.parallel_for(sycl::nd_range<3>(sycl::range<3>(c.grid.z, c.grid.y, c.grid.x) * local, local),
-                         [=](sycl::nd_item<3>) {
-#endif
-                           detail::enter(block, dynamic);
-                           packed.template apply<F>();
-                         });
-  });
-  detail::settle(queue);
-#else
   launch(kernel_ref<F, Unit>(), c, std::forward<A>(a)...);
-#endif
 }
 
 }  // namespace csy

@@ -8,6 +8,8 @@
 CSY_SOURCE
 
 #include <cassert>
+#include <cfloat>
+#include <climits>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -38,8 +40,6 @@ CSY_SOURCE
 #define CSY_ON_DEVICE 0
 #endif
 
-// ---- The kernel language. On the host it compiles, and computes where that has a meaning.
-// -----------------------------
 namespace csy {
 
 namespace syclexp = sycl::ext::oneapi::experimental;
@@ -275,30 +275,32 @@ using common = typename std::conditional_t<(std::is_arithmetic_v<A> && ...), std
   auto name(A a_) {                                              \
     const detail::float_of<R, A> a = detail::float_of<R, A>(a_); \
     return CSY_DEVICE_OR_HOST(device, host);                     \
-  }
+  }                                                              \
+  static_assert(true)
 #define CSY_MATH1(name) CSY_MATH(name, sycl::name(a), std::name(a))
 #define CSY_MATH2(name)                                                       \
   template <typename R = void, typename A, typename B>                        \
   auto name(A a, B b) {                                                       \
     using T = detail::float_of<R, A, B>;                                      \
     return CSY_DEVICE_OR_HOST(sycl::name(T(a), T(b)), std::name(T(a), T(b))); \
-  }
+  }                                                                           \
+  static_assert(true)
 // clang-format off
-CSY_MATH1(exp) CSY_MATH1(exp2) CSY_MATH1(expm1) CSY_MATH1(log) CSY_MATH1(log2) CSY_MATH1(log10) CSY_MATH1(log1p)
-CSY_MATH1(sqrt) CSY_MATH1(cbrt) CSY_MATH1(sin) CSY_MATH1(cos) CSY_MATH1(tan) CSY_MATH1(asin) CSY_MATH1(acos)
-CSY_MATH1(atan) CSY_MATH1(sinh) CSY_MATH1(cosh) CSY_MATH1(tanh) CSY_MATH1(asinh) CSY_MATH1(acosh) CSY_MATH1(atanh)
-CSY_MATH1(floor) CSY_MATH1(ceil) CSY_MATH1(round) CSY_MATH1(trunc) CSY_MATH1(rint) CSY_MATH1(fabs) CSY_MATH1(erf)
-CSY_MATH1(erfc) CSY_MATH1(tgamma) CSY_MATH1(lgamma) CSY_MATH2(pow) CSY_MATH2(atan2) CSY_MATH2(fmod) CSY_MATH2(hypot)
-CSY_MATH2(copysign) CSY_MATH2(fmin) CSY_MATH2(fmax) CSY_MATH2(fdim) CSY_MATH2(remainder) CSY_MATH2(nextafter)
-CSY_MATH(rsqrt, sycl::rsqrt(a), 1 / std::sqrt(a))
-CSY_MATH(exp10, sycl::exp10(a), std::pow(decltype(a + 0)(10), a))
-CSY_MATH(isnan, bool(sycl::isnan(a)), std::isnan(a))
-CSY_MATH(isinf, bool(sycl::isinf(a)), std::isinf(a))
-CSY_MATH(isfinite, bool(sycl::isfinite(a)), std::isfinite(a))
-CSY_MATH(saturate, sycl::clamp(a, 0.f, 1.f), a < 0 ? 0 : a > 1 ? 1 : a)
-    // clang-format on
-    template <typename R = void, typename A, typename B, typename C>
-    auto fma(A a, B b, C c) {
+CSY_MATH1(exp); CSY_MATH1(exp2); CSY_MATH1(expm1); CSY_MATH1(log); CSY_MATH1(log2); CSY_MATH1(log10); CSY_MATH1(log1p);
+CSY_MATH1(sqrt); CSY_MATH1(cbrt); CSY_MATH1(sin); CSY_MATH1(cos); CSY_MATH1(tan); CSY_MATH1(asin); CSY_MATH1(acos);
+CSY_MATH1(atan); CSY_MATH1(sinh); CSY_MATH1(cosh); CSY_MATH1(tanh); CSY_MATH1(asinh); CSY_MATH1(acosh); CSY_MATH1(atanh);
+CSY_MATH1(floor); CSY_MATH1(ceil); CSY_MATH1(round); CSY_MATH1(trunc); CSY_MATH1(rint); CSY_MATH1(fabs); CSY_MATH1(erf);
+CSY_MATH1(erfc); CSY_MATH1(tgamma); CSY_MATH1(lgamma); CSY_MATH2(pow); CSY_MATH2(atan2); CSY_MATH2(fmod); CSY_MATH2(hypot);
+CSY_MATH2(copysign); CSY_MATH2(fmin); CSY_MATH2(fmax); CSY_MATH2(fdim); CSY_MATH2(remainder); CSY_MATH2(nextafter);
+CSY_MATH(rsqrt, sycl::rsqrt(a), 1 / std::sqrt(a));
+CSY_MATH(exp10, sycl::exp10(a), std::pow(decltype(a + 0)(10), a));
+CSY_MATH(isnan, bool(sycl::isnan(a)), std::isnan(a));
+CSY_MATH(isinf, bool(sycl::isinf(a)), std::isinf(a));
+CSY_MATH(isfinite, bool(sycl::isfinite(a)), std::isfinite(a));
+CSY_MATH(saturate, sycl::clamp(a, 0.f, 1.f), a < 0 ? 0 : a > 1 ? 1 : a);
+// clang-format on
+template <typename R = void, typename A, typename B, typename C>
+auto fma(A a, B b, C c) {
   using T = detail::float_of<R, A, B, C>;
   return CSY_DEVICE_OR_HOST(sycl::fma(T(a), T(b), T(c)), std::fma(T(a), T(b), T(c)));
 }
@@ -379,28 +381,36 @@ constexpr auto ceil_div(A a, B b) {
 
 // Vector types with CUDA's sizes and alignments.
 #define CSY_VECTORS(T, name)                                                    \
+  struct name##1 { T x; };                                                      \
   struct alignas(2 * sizeof(T)) name##2 { T x, y; };                            \
   struct name##3 { T x, y, z; };                                                \
   struct alignas(sizeof(T) < 4 ? 4 * sizeof(T) : 16) name##4 { T x, y, z, w; }; \
+  constexpr name##1 make_##name##1(T x) { return {x}; }                         \
   constexpr name##2 make_##name##2(T x, T y) { return {x, y}; }                 \
   constexpr name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; }         \
-  constexpr name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
+  constexpr name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; } \
+  static_assert(true)
 // clang-format off
-CSY_VECTORS(signed char, char) CSY_VECTORS(unsigned char, uchar) CSY_VECTORS(short, short)
-CSY_VECTORS(unsigned short, ushort) CSY_VECTORS(int, int) CSY_VECTORS(unsigned, uint) CSY_VECTORS(long long, longlong)
-CSY_VECTORS(unsigned long long, ulonglong) CSY_VECTORS(float, float) CSY_VECTORS(double, double)
-    // clang-format on
-    struct alignas(4) half2 {
-  half x, y;
-  friend half2 operator+(half2 a, half2 b) { return {half(a.x + b.x), half(a.y + b.y)}; }
-  friend half2 operator-(half2 a, half2 b) { return {half(a.x - b.x), half(a.y - b.y)}; }
-  friend half2 operator*(half2 a, half2 b) { return {half(a.x * b.x), half(a.y * b.y)}; }
+CSY_VECTORS(signed char, char); CSY_VECTORS(unsigned char, uchar); CSY_VECTORS(short, short);
+CSY_VECTORS(unsigned short, ushort); CSY_VECTORS(int, int); CSY_VECTORS(unsigned, uint); CSY_VECTORS(long, long);
+CSY_VECTORS(unsigned long, ulong); CSY_VECTORS(long long, longlong);
+CSY_VECTORS(unsigned long long, ulonglong); CSY_VECTORS(float, float); CSY_VECTORS(double, double);
+// clang-format on
+template <typename T>
+struct alignas(4) two {
+  T x, y;
+  friend two operator+(two a, two b) { return {T(a.x + b.x), T(a.y + b.y)}; }
+  friend two operator-(two a, two b) { return {T(a.x - b.x), T(a.y - b.y)}; }
+  friend two operator*(two a, two b) { return {T(a.x * b.x), T(a.y * b.y)}; }
 };
+using half2 = two<half>;
+using bfloat162 = two<bfloat16>;
+inline half2 both(half x) { return {x, x}; }
+inline float2 to_float2(half2 v) { return {float(v.x), float(v.y)}; }
 
 }  // namespace csy
 
-// ---- PyTorch's types as kernels see them: the run-time compiler reads no PyTorch header. Same layouts.
-// ------------------
+// ---- PyTorch's types as kernels see them: the run-time compiler reads no PyTorch header. Same layouts. ----
 #if CSY_HOST
 #if !defined(__CUDACC__)  // PyTorch declares it for nvcc alone
 namespace at {

@@ -4,6 +4,7 @@ CSY_DEVICE=auto|cpu|xpu|none (README.md of the migration) chooses it, for this m
 """
 import os
 import time
+import types
 
 import torch
 
@@ -51,6 +52,19 @@ def set_device(index):
         torch.xpu.set_device(index)
 
 
+class device_of:  # noqa: N801 (the original's name)
+    """torch.cuda.device_of(tensor) and torch.cuda.device(index): makes an XPU the current one; nothing to do on the CPU."""
+
+    def __init__(self, x):
+        self._guard = torch.xpu.device(x.device if isinstance(x, torch.Tensor) else x) if _chosen() == "xpu" else None
+
+    def __enter__(self):
+        return self._guard.__enter__() if self._guard else None
+
+    def __exit__(self, *error):
+        return self._guard.__exit__(*error) if self._guard else False
+
+
 def synchronize(index=None):
     if _chosen() == "xpu":
         torch.xpu.synchronize(index)
@@ -73,6 +87,23 @@ def memory_allocated(index=None):
 
 
 max_memory_allocated = memory_allocated
+
+
+def reset_peak_memory_stats(index=None):
+    if _chosen() == "xpu":
+        torch.xpu.reset_peak_memory_stats(index)
+
+
+def get_device_capability(index=None):
+    """What the migrated kernels count as."""
+    return 8, 0
+
+
+def get_device_properties(index=None):
+    if _chosen() == "xpu":
+        return torch.xpu.get_device_properties(index)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return types.SimpleNamespace(name=get_device_name(), total_memory=memory, multi_processor_count=os.cpu_count(), major=8, minor=0)
 
 
 class Event:
@@ -116,6 +147,9 @@ class Stream:
 
 def current_stream(index=None):
     return Stream()
+
+
+default_stream = current_stream
 
 
 def stream(one):

@@ -145,6 +145,7 @@ void call(Unit& unit, std::size_t token) {
     unit.find(1006, token, std::string(source.word(token)));
     return;
   }
+  if (source.is(token, "curand_init")) unit.find(1904, token, "");
   for (auto row = range.first; row != range.second; ++row) {
     if (row->second.arguments != -1 && row->second.arguments != count) continue;
     const std::string form = row->second.form;

@@ -60,6 +60,7 @@ bool is_cuda_header(std::string_view name) {
   return starts_with_any(name, {"ATen/cuda/",
                                 "c10/cuda/",
                                 "THC/",
+                                "TH/",
                                 "THCUNN/",
                                 "cuda_",
                                 "cublas",
@@ -128,11 +129,18 @@ void rule_includes(Unit& unit) {
       unit.edits.replace({static_cast<unsigned>(at), static_cast<unsigned>(at + name.size())}, renamed, "includes");
     }
   }
-  bool thc = false;
-  for (const Edit& edit : unit.edits.all()) thc = thc || edit.text.find("csy::thc") != std::string::npos;
+  bool aten = false, groups = false, random = false;
+  for (const Edit& edit : unit.edits.all()) {
+    for (const char* name : {"csy::thc::", "csy::th::", "csy::blas", "csy::thrust::", "csy::cub::Device"})
+      aten = aten || edit.text.find(name) != std::string::npos;
+    groups = groups || edit.rule == "groups";
+    random = random || edit.rule == "random";
+  }
   const std::string line = std::string("#include \"csy.hpp\"\n") +
                            (unit.facts.device_needed && !is_main_source(source.path()) ? "CSY_SOURCE\n" : "") +
-                           (thc ? "#include \"csy_thc.hpp\"\n" : "");
+                           (groups ? "#include \"csy_groups.hpp\"\n" : "") +
+                           (aten ? "#include \"csy_aten.hpp\"\n" : "") +
+                           (random ? "#include \"csy_random.hpp\"\n" : "");
   const auto delete_line = [&](const Directive& one) {
     const unsigned begin = source.line_begin(one.span.begin);
     unit.edits.replace(

@@ -121,12 +121,14 @@ void check_waiting(Unit& unit, std::size_t first, std::size_t last) {
 
 void rule_barrier_check(Unit& unit) {
   const Source& source = unit.source;
+  const bool groups = source.text().find("cooperative_groups") != std::string::npos;
   for (const Span& body : unit.facts.device_code) {
     const std::size_t first = source.at(body.begin), last = source.at(body.end);
     check_waiting(unit, first, last);
     std::size_t barrier = last;
     for (std::size_t i = last; i-- > first;)
-      if (source.word(i).starts_with("__syncthreads")) {
+      if (source.word(i).starts_with("__syncthreads") ||
+          (groups && source.is(i, "sync") && unit.member(i) && source.is(i + 1, "("))) {
         barrier = i;
         break;
       }
@@ -178,11 +180,7 @@ void rule_leftovers(Unit& unit) {
       unit.find(1008, i, "");
       continue;
     }
-    if ((w == "cub" || w == "thrust") && source.is(i + 1, "::") && !(w == "thrust" && source.is(i + 2, "complex"))) {
-      unit.find(1013, i, std::string(w) + "::" + std::string(source.word(i + 2)));
-      continue;
-    }
-    if (w == "cooperative_groups" && !source.is(i - 1, "namespace")) {
+    if (w == "cooperative_groups") {
       unit.find(1012, i, "");
       continue;
     }

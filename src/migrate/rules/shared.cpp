@@ -1,5 +1,7 @@
 /// __shared__ variables of kernels and device functions; __constant__ and __device__ variables of a file.
 #include <algorithm>
+#include <cctype>
+#include <map>
 
 #include "migrate/unit.hpp"
 
@@ -112,23 +114,38 @@ bool split_declaration(const Source& source, std::size_t first, std::size_t last
 }
 
 /// Names of CUDA's types inside a type that moves as text.
-std::string migrated_type(std::string type) {
-  for (const auto& [from, to] : std::initializer_list<std::pair<const char*, const char*>>{{"__half2", "csy::half2"},
-                                                                                           {"__half", "csy::half"},
-                                                                                           {"half2", "csy::half2"},
-                                                                                           {"half", "csy::half"},
-                                                                                           {"float2", "csy::float2"},
-                                                                                           {"float3", "csy::float3"},
-                                                                                           {"float4", "csy::float4"},
-                                                                                           {"int2", "csy::int2"},
-                                                                                           {"int3", "csy::int3"},
-                                                                                           {"int4", "csy::int4"},
-                                                                                           {"uint", "unsigned"},
-                                                                                           {"double2", "csy::double2"},
-                                                                                           {"uint2", "csy::uint2"},
-                                                                                           {"uint4", "csy::uint4"}})
-    if (type == from) return to;
-  return type;
+std::string migrated_type(const std::string& type) {
+  static const std::map<std::string_view, std::string_view> names = {{"__half2", "csy::half2"},
+                                                                     {"__half", "csy::half"},
+                                                                     {"half2", "csy::half2"},
+                                                                     {"half", "csy::half"},
+                                                                     {"float2", "csy::float2"},
+                                                                     {"float3", "csy::float3"},
+                                                                     {"float4", "csy::float4"},
+                                                                     {"int2", "csy::int2"},
+                                                                     {"int3", "csy::int3"},
+                                                                     {"int4", "csy::int4"},
+                                                                     {"double2", "csy::double2"},
+                                                                     {"uint2", "csy::uint2"},
+                                                                     {"uint4", "csy::uint4"},
+                                                                     {"uint", "unsigned"},
+                                                                     {"cub", "csy::cub"},
+                                                                     {"dim3", "csy::dim3"},
+                                                                     {"cooperative_groups", "csy::cg"}};
+  std::string out;
+  for (std::size_t i = 0; i < type.size();) {
+    std::size_t end = i;
+    while (end < type.size() && (std::isalnum(static_cast<unsigned char>(type[end])) != 0 || type[end] == '_')) ++end;
+    if (end == i) {
+      out += type[i++];
+      continue;
+    }
+    const std::string_view word = std::string_view(type).substr(i, end - i);
+    const auto found = names.find(word);
+    out += found != names.end() && !out.ends_with("::") ? found->second : word;
+    i = end;
+  }
+  return out;
 }
 
 }  // namespace

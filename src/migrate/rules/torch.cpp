@@ -168,10 +168,8 @@ void rule_torch_library(Unit& unit) {
     const auto paren = source.close(i + 1);
     const auto brace = paren && source.is(*paren + 1, "{") ? source.close(*paren + 1) : std::nullopt;
     if (!brace) continue;
-    unit.edits.insert(source.line_begin(tokens[i].begin), "#if CSY_TORCH_XPU\n", "torch-library", -8);
-    unit.edits.insert(
-        std::min<unsigned>(source.line_end(tokens[*brace].end) + 1, static_cast<unsigned>(source.text().size())),
-        "#endif\n", "torch-library", -9);
+    // The project's own code for CPU tensors is registered too: CSY_DEVICE says which of the two serves them.
+    unit.edits.insert(tokens[*paren + 1].end, "\n  if (csy::own_cpu_code()) return;", "torch-library");
   }
 }
 
@@ -187,6 +185,22 @@ void rule_tensors(Unit& unit) {
     if (dot >= source.size() || !(source.is(dot, ".") || source.is(dot, "->")) ||
         !(source.is(dot + 1, "data_ptr") || source.is(dot + 1, "data")))
       continue;
+    if (!read.pointer.empty()) {
+      // The copy has to live as long as the pointer.
+      const std::size_t statement = source.at(read.statement), object = source.at(read.object_end) - 1;
+      if (statement >= source.size() || !source.is(object, read.object) || tokens[statement].directive) continue;
+      const unsigned line = source.line_begin(tokens[statement].begin);
+      const std::string indent(source.slice(line, tokens[statement].begin));
+      const bool alone = indent.find_first_not_of(" \t") == std::string::npos;
+      const std::string copy = read.pointer + "_source";
+      unit.edits.insert(tokens[statement].begin,
+                        "const auto " + copy + " = " + read.object + (source.is(dot, "->") ? "->" : ".") +
+                            "contiguous();" + (alone ? "\n" + indent : " "),
+                        "contiguous", -15);
+      unit.edits.replace({tokens[object].begin, tokens[dot].end}, copy + ".", "contiguous");
+      unit.find(1902, dot, read.object);
+      continue;
+    }
     unit.edits.insert(tokens[dot].begin, std::string(source.word(dot)) + "contiguous()", "contiguous");
     if (source.is(dot, "->")) unit.edits.replace({tokens[dot].begin, tokens[dot].end}, ".", "contiguous");
     unit.find(1902, dot, read.object);

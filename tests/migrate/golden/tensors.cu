@@ -13,3 +13,13 @@ at::Tensor strides(const at::Tensor &input, const at::Tensor &checked, at::Tenso
   auto fresh = at::zeros({4}, input.options());
   return at::matmul(part.view({2, 2}), fresh.view({2, 2}));
 }
+at::Tensor pointers(at::Tensor input, at::Tensor strided, at::Tensor out) {
+  const float *in = input.data_ptr<float>();
+  auto also = input.data_ptr<float>();
+  auto steps = strided.data_ptr<float>();
+  auto to = out.data_ptr<float>();
+  read_tensors<<<1, 1>>>(in, to, 1);
+  read_tensors<<<1, 1>>>(also + 4, to, 1);
+  read_tensors<<<1, 1>>>(steps, to, strided.stride(0));
+  return out;
+}

@@ -1,0 +1,126 @@
+/// cooperative groups, cub and thrust: their names are kept, in namespaces of csy_groups.hpp and csy_aten.hpp.
+#include <set>
+
+#include "migrate/unit.hpp"
+
+namespace dcn::migrate {
+
+namespace {
+
+const std::set<std::string_view> kCub = {"BlockReduce",
+                                         "BlockScan",
+                                         "WarpReduce",
+                                         "WarpScan",
+                                         "Sum",
+                                         "Max",
+                                         "Min",
+                                         "BlockReduceAlgorithm",
+                                         "BLOCK_REDUCE_RAKING_COMMUTATIVE_ONLY",
+                                         "BLOCK_REDUCE_RAKING",
+                                         "BLOCK_REDUCE_WARP_REDUCTIONS",
+                                         "BlockScanAlgorithm",
+                                         "BLOCK_SCAN_RAKING",
+                                         "BLOCK_SCAN_RAKING_MEMOIZE",
+                                         "BLOCK_SCAN_WARP_SCANS"};
+
+const std::set<std::string_view> kCubDevice = {"DeviceReduce::Reduce",
+                                               "DeviceReduce::Sum",
+                                               "DeviceReduce::Max",
+                                               "DeviceReduce::Min",
+                                               "DeviceScan::InclusiveSum",
+                                               "DeviceScan::ExclusiveSum",
+                                               "DeviceRadixSort::SortPairs",
+                                               "DeviceRadixSort::SortKeys",
+                                               "DeviceRadixSort::SortPairsDescending",
+                                               "DeviceRadixSort::SortKeysDescending"};
+
+const std::set<std::string_view> kThrust = {"device",
+                                            "host",
+                                            "cuda",
+                                            "device_ptr",
+                                            "device_pointer_cast",
+                                            "raw_pointer_cast",
+                                            "plus",
+                                            "multiplies",
+                                            "greater",
+                                            "less",
+                                            "maximum",
+                                            "minimum",
+                                            "fill",
+                                            "fill_n",
+                                            "sequence",
+                                            "copy",
+                                            "reduce",
+                                            "sort",
+                                            "stable_sort",
+                                            "sort_by_key",
+                                            "stable_sort_by_key",
+                                            "inclusive_scan",
+                                            "exclusive_scan",
+                                            "transform",
+                                            "copy_if",
+                                            "unique",
+                                            "count",
+                                            "max_element",
+                                            "min_element"};
+
+/// Groups that SYCL has no equivalent for.
+const std::set<std::string_view> kOtherGroups = {
+    "this_grid",       "this_multi_grid", "this_cluster",      "coalesced_threads", "grid_group", "multi_grid_group",
+    "coalesced_group", "cluster_group",   "labeled_partition", "binary_partition",  "invoke_one"};
+
+}  // namespace
+
+void rule_libraries(Unit& unit) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  bool groups = false;
+  for (std::size_t i = 0; i + 1 < source.size(); ++i) groups = groups || source.is(i, "cooperative_groups");
+  // thrust's algorithms work on pointers here; a file that has its containers and iterators stays as it is.
+  bool pointers = true;
+  for (std::size_t i = 0; i + 2 < source.size(); ++i)
+    if (source.is(i, "thrust") && source.is(i + 1, "::") && kThrust.count(source.word(i + 2)) == 0 &&
+        !source.is(i + 2, "complex"))
+      pointers = false;
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    if (!source.is_word(i)) continue;
+    const auto w = source.word(i);
+    if (groups && kOtherGroups.count(w) > 0 && (!unit.own(i) || source.is(i - 1, "::"))) {
+      unit.find(1012, i, std::string(w));
+      continue;
+    }
+    // at::cuda::blas::gemm<float>(...)
+    if (w == "blas" && i > 1 && source.is(i - 2, "cuda") && (source.is(i + 2, "gemm") || source.is(i + 2, "gemv"))) {
+      unit.edits.replace({tokens[source.qualified_begin(i)].begin, tokens[i].end}, "csy::blas", "blas", true);
+      continue;
+    }
+    if (unit.own(i) && !(w == "cooperative_groups" || w == "cub" || w == "thrust")) continue;
+    if (source.qualified_begin(i) != i && !(source.qualified_begin(i) + 1 == i && source.is(i - 1, "::"))) continue;
+    const std::size_t first = source.qualified_begin(i);
+    if (w == "cooperative_groups") {
+      const bool opens = i > 0 && source.is(i - 1, "namespace") && source.is(i + 1, "{");
+      if (tokens[i].directive && !source.is(i + 1, "::")) continue;  // #include <cooperative_groups.h>
+      if (!opens) unit.edits.replace({tokens[first].begin, tokens[i].end}, "csy::cg", "groups", true);
+      continue;
+    }
+    if ((w != "cub" && w != "thrust") || !source.is(i + 1, "::")) continue;
+    const std::string name(source.word(i + 2));
+    if (w == "thrust") {
+      if (pointers && kThrust.count(name) > 0)
+        unit.edits.replace({tokens[first].begin, tokens[i + 2].end}, "csy::thrust::" + name, "algorithms", true);
+      else if (name != "complex")
+        unit.find(1013, i, "thrust::" + name);
+      continue;
+    }
+    if (kCub.count(name) > 0) {
+      unit.edits.replace({tokens[first].begin, tokens[i + 2].end}, "csy::cub::" + name, "groups", true);
+    } else if (source.is(i + 3, "::") && kCubDevice.count(name + "::" + std::string(source.word(i + 4))) > 0) {
+      const std::string whole = name + "::" + std::string(source.word(i + 4));
+      unit.edits.replace({tokens[first].begin, tokens[i + 4].end}, "csy::cub::" + whole, "algorithms", true);
+    } else {
+      unit.find(1013, i, "cub::" + name);
+    }
+  }
+}
+
+}  // namespace dcn::migrate
