@@ -350,47 +350,56 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
   write(args, tile, group * group_outputs + first_output, outputs, lane);
 }
 
-/// One work-item per element of the packed weights, then of the packed bias.
+/// One work-item per channel of a panel, then per element of the packed bias. Side by side, work-items read what lies
+/// side by side in dense weights, and each position is computed once for all columns of the panel: a training step
+/// packs anew.
 extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_pack(
     DeformConv2dPackArgs args) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
   const long long id = static_cast<long long>(item.get_global_id(0));
-  const long long group_channels = args.in_channels / args.groups;
-  const long long group_outputs = args.out_channels / args.groups;
-  const long long taps = static_cast<long long>(args.kernel_h) * args.kernel_w;
-  const long long depth = group_channels * taps;
+  const int group_channels = static_cast<int>(args.in_channels / args.groups);
+  const int group_outputs = static_cast<int>(args.out_channels / args.groups);
+  const int taps = args.kernel_h * args.kernel_w;
   const long long panels = static_cast<long long>(args.groups) * args.panels_per_group;
-  const long long weights = panels * depth * kPanel;
-  if (id >= weights + panels * kPanel) return;
-  const bool is_bias = id >= weights;
-  const long long row = is_bias ? (id - weights) / kPanel : id / kPanel;  // of all panels
-  const long long column = is_bias ? (id - weights) % kPanel : id % kPanel;
-  const long long panel = is_bias ? row : row / depth;
-  const long long group = panel / args.panels_per_group;
-  const long long output = (panel - group * args.panels_per_group) * kPanel + column;
-  const bool valid = output < group_outputs;
-  if (is_bias) {
+  const long long channels = panels * group_channels;
+  if (id >= channels + panels * kPanel) return;
+  if (id >= channels) {
+    const long long panel = (id - channels) / kPanel;
+    const int group = static_cast<int>(panel / args.panels_per_group);
+    const int output =
+        static_cast<int>(panel % args.panels_per_group) * kPanel + static_cast<int>((id - channels) % kPanel);
     const auto* bias = static_cast<const Element*>(args.bias);
-    args.packed_bias[id - weights] =
-        valid && bias != nullptr ? load(bias[(group * group_outputs + output) * args.bias_stride]) : 0.0f;
+    const bool valid = output < group_outputs && bias != nullptr;
+    const long long at = static_cast<long long>(group) * group_outputs + output;
+    args.packed_bias[id - channels] = valid ? load(bias[at * args.bias_stride]) : 0.0f;
     return;
   }
-  // Walk the cuts of the group to the one that holds this row.
-  const long long deformable_channels = args.in_channels / args.deformable_groups;
-  long long rest = row - panel * depth;
-  long long cut = group * group_channels;
-  long long cut_end = 0;
-  while (true) {
-    const long long next = (cut / deformable_channels + 1) * deformable_channels;
-    cut_end = next < (group + 1) * group_channels ? next : (group + 1) * group_channels;
-    if (rest < (cut_end - cut) * taps) break;
-    rest -= (cut_end - cut) * taps;
-    cut = cut_end;
+  const long long panel = id / group_channels;
+  const int channel = static_cast<int>(id - panel * group_channels);  // of the group
+  const int group = static_cast<int>(panel / args.panels_per_group);
+  const int first_output = static_cast<int>(panel % args.panels_per_group) * kPanel;
+  const int outputs = smaller(kPanel, group_outputs - first_output);
+  // The cut of the group that holds this channel.
+  const int deformable_channels = static_cast<int>(args.in_channels / args.deformable_groups);
+  const int before = group * group_channels;
+  const int cut = (before + channel) / deformable_channels * deformable_channels;
+  const int begin = cut > before ? cut - before : 0;
+  const int end = smaller(cut + deformable_channels - before, group_channels);
+  const auto* source = static_cast<const Element*>(args.weight) + channel * args.weight_stride[1] +
+                       (static_cast<long long>(group) * group_outputs + first_output) * args.weight_stride[0];
+  auto* target =
+      static_cast<float*>(args.packed_weight) + ((panel * group_channels + begin) * taps + (channel - begin)) * kPanel;
+  const long long step = static_cast<long long>(end - begin) * kPanel;
+  for (int column = 0; column < kPanel; ++column) {
+    int tap = 0;
+    for (int y = 0; y < args.kernel_h; ++y) {
+      for (int x = 0; x < args.kernel_w; ++x) {
+        target[tap * step + column] =
+            column < outputs
+                ? load(source[column * args.weight_stride[0] + y * args.weight_stride[2] + x * args.weight_stride[3]])
+                : 0.0f;
+        ++tap;
+      }
+    }
   }
-  const long long tap = rest / (cut_end - cut);
-  const long long channel = cut + rest % (cut_end - cut) - group * group_channels;
-  const auto* weight = static_cast<const Element*>(args.weight);
-  const long long at = (group * group_outputs + output) * args.weight_stride[0] + channel * args.weight_stride[1] +
-                       tap / args.kernel_w * args.weight_stride[2] + tap % args.kernel_w * args.weight_stride[3];
-  args.packed_weight[id] = valid ? load(weight[at]) : 0.0f;
 }

@@ -138,7 +138,10 @@ void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional
   pack.groups = args.groups;
   pack.deformable_groups = args.deformable_groups;
   pack.panels_per_group = args.panels_per_group;
-  const std::size_t elements = state.schedule.packed_weight_elements + state.schedule.packed_bias_elements;
+  // A channel of a panel at a time.
+  const std::size_t panels = static_cast<std::size_t>(args.groups) * static_cast<std::size_t>(args.panels_per_group);
+  const std::size_t elements =
+      panels * static_cast<std::size_t>(args.in_channels / args.groups) + state.schedule.packed_bias_elements;
   runtime::launch(state.queue, state.pack, runtime::range_elements(elements), pack);
 }
 
