@@ -81,7 +81,7 @@ struct GlobalFact {
 struct DataPointerFact {
   unsigned object_end = 0;  ///< one past the tensor's expression
   std::string object;
-  bool direct = false;  ///< a function's argument; false: kept in a variable
+  bool direct = false;     ///< a function's argument; false: kept in a variable
   unsigned statement = 0;  ///< when kept in a variable: where its declaration begins, and its name
   std::string pointer{};
 };
@@ -123,8 +123,8 @@ struct Facts {
   std::map<std::string, FileFacts> files;
   std::set<ParseMessage> errors;
   void merge(const Facts& other);
-  /// The device compiler starts from a source, not from a header: sources that get kernels from their headers need it too,
-  /// and so do headers on the way from such a source to what its kernels use.
+  /// The device compiler starts from a source, not from a header: sources that get kernels from their headers need it
+  /// too, and so do headers on the way from such a source to what its kernels use.
   void spread_device_need();
 };
 

@@ -221,6 +221,16 @@ Result migrate(const Options& options) {
   for (const fs::path& path : project.files)
     if (path.filename() == "setup.py")
       setup_folders.push_back(fs::path(relative_to_root(path.string())).parent_path().string());
+  // The nearest setup.py above has the folder csy beside it; without one, it is in the root.
+  const auto path_to_csy = [&](const std::string& relative) {
+    std::string csy = "csy";
+    for (fs::path folder = fs::path(relative).parent_path();
+         !folder.empty() &&
+         std::find(setup_folders.begin(), setup_folders.end(), folder.string()) == setup_folders.end();
+         folder = folder.parent_path())
+      csy = "../" + csy;
+    return csy;
+  };
   bool any = false;
   for (const fs::path& path : project.files) {
     const std::string name = path.string(), relative = relative_to_root(name);
@@ -234,13 +244,7 @@ Result migrate(const Options& options) {
     file.input = file.output = relative;
     if (path.extension() == ".py" && fs::file_size(path) < (8U << 20U)) {
       file.before = read_file(path);
-      // The nearest setup.py above has the folder csy beside it.
-      std::string csy = "csy";
-      for (fs::path folder = fs::path(relative).parent_path();
-           !folder.empty() &&
-           std::find(setup_folders.begin(), setup_folders.end(), folder.string()) == setup_folders.end();
-           folder = folder.parent_path())
-        csy = "../" + csy;
+      const std::string csy = path_to_csy(relative);
       const PythonResult python = fs::path(relative).filename().string().starts_with("csy_")
                                       ? PythonResult{file.before, {}, {}, false}
                                       : migrate_python(file.before, relative, csy);
@@ -250,6 +254,17 @@ Result migrate(const Options& options) {
       if (python.needs_helper) helper_folders.insert(fs::path(relative).parent_path().string());
       if (file.before != file.after)
         file.edits.push_back({{0, static_cast<unsigned>(file.before.size())}, file.after, "python", true, 0});
+      any = any || file.changed();
+    } else if (path.filename() == "CMakeLists.txt" || path.extension() == ".cmake") {
+      file.before = read_file(path);
+      const bool ours = path.filename() == "csy.cmake";
+      const PythonResult cmake =
+          ours ? PythonResult{file.before, {}, {}, false} : migrate_cmake(file.before, path_to_csy(relative));
+      file.after = cmake.text;
+      file.rules = cmake.rules;
+      file.leftovers = cmake.leftovers;
+      if (file.before != file.after)
+        file.edits.push_back({{0, static_cast<unsigned>(file.before.size())}, file.after, "cmake", true, 0});
       any = any || file.changed();
     } else {
       file.text = false;

@@ -67,5 +67,7 @@ struct PythonResult {
   bool needs_helper = false;
 };
 PythonResult migrate_python(const std::string& text, const std::string& relative, const std::string& path_to_csy);
+/// CMakeLists.txt and *.cmake. `path_to_csy` leads from the file's folder to the folder csy.
+PythonResult migrate_cmake(const std::string& text, const std::string& path_to_csy);
 
 }  // namespace dcn::migrate

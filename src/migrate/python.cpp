@@ -224,6 +224,9 @@ PythonResult migrate_python(const std::string& text, const std::string& relative
       if (head.find("path") != std::string::npos || head.find("join") != std::string::npos ||
           head.find("glob") != std::string::npos)
         return m.str();
+      // torch.autocast("cuda") and device_type="cuda" want the device's word.
+      if (head.ends_with("autocast(") || head.ends_with("GradScaler(") || head.ends_with("device_type="))
+        return std::string("csy_torch.device().type");
       const bool fallback = before >= 8 && now.compare(before - 8, 8, "default=") == 0;
       return std::string(fallback ? "str(csy_torch.device())" : "csy_torch.device()");
     });

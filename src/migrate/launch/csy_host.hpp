@@ -247,7 +247,8 @@ inline std::string defines() {
     const std::size_t end = std::min(list.find(','), list.size());
     std::string one(list.substr(0, end));
     list.remove_prefix(std::min(end + 1, list.size()));
-    if (const std::size_t equals = one.find('='); equals != one.npos) one[equals] = ' ';
+    const std::size_t equals = one.find('=');
+    one = equals == one.npos ? one + " 1" : one.replace(equals, 1, " ");
     out += "#define " + one + "\n";
   }
   return out;

@@ -1,5 +1,5 @@
 // Operators of one file, registered with PyTorch's dispatcher: unfold (im2col with zero padding), row softmax, transpose,
-// row sums by warps, histogram, pairwise distances.
+// row sums by warps, histogram, pairwise distances; cooperative groups, cub, thrust, cuBLAS, cuRAND.
 #include <ATen/Dispatch.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/cuda/CUDAContext.h>
@@ -7,8 +7,17 @@
 #include <ATen/ops/zeros.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
+#include <cooperative_groups.h>
+#include <cooperative_groups/reduce.h>
+#include <cub/cub.cuh>
+#include <cublas_v2.h>
 #include <cuda.h>
 #include <cuda_runtime.h>
+#include <curand_kernel.h>
+#include <thrust/execution_policy.h>
+#include <thrust/reduce.h>
+#include <thrust/scan.h>
+#include <thrust/sort.h>
 #include <torch/library.h>
 
 #include <vector>
@@ -233,7 +242,103 @@ at::Tensor distances(const at::Tensor& a, const at::Tensor& b) {
   return out;
 }
 
+// ---- cooperative groups and cub in kernels; random numbers ----
+
+namespace cg = cooperative_groups;
+
+template <int N>
+__global__ void tile_kernel(const float* x, float* out) {
+  cg::thread_block block = cg::this_thread_block();
+  auto tile = cg::tiled_partition<N>(block);
+  const float value = x[block.thread_rank()];
+  float shifted = value;
+  for (int d = tile.size() / 2; d > 0; d /= 2) shifted += tile.shfl_down(shifted, d);
+  block.sync();
+  const float sum = cg::reduce(tile, value, cg::plus<float>()), most = cg::reduce(tile, value, cg::greater<float>());
+  if (tile.thread_rank() > 0) return;
+  float* row = out + 3 * tile.meta_group_rank();
+  row[0] = sum, row[1] = most, row[2] = shifted;
+}
+
+template <typename scalar_t>
+__global__ void block_kernel(const scalar_t* x, scalar_t* before, scalar_t* out) {
+  typedef cub::BlockReduce<scalar_t, 96> Reduce;
+  typedef cub::BlockScan<scalar_t, 96> Scan;
+  __shared__ typename Reduce::TempStorage reduce;
+  __shared__ typename Scan::TempStorage scan;
+  __shared__ typename cub::WarpReduce<scalar_t>::TempStorage warps[3];
+  const int i = threadIdx.x;
+  scalar_t total;
+  Scan(scan).ExclusiveSum(x[i], before[i], total);
+  const scalar_t sum = Reduce(reduce).Sum(x[i]);
+  __syncthreads();
+  const scalar_t most = Reduce(reduce).Reduce(x[i], cub::Max());
+  const scalar_t of_warp = cub::WarpReduce<scalar_t>(warps[i / 32]).Sum(x[i]);
+  if (i == 0) out[0] = sum, out[1] = most, out[2] = total;
+  if (i % 32 == 0) out[3 + i / 32] = of_warp;
+}
+
+__global__ void random_kernel(float* uniform, float* normal, int n, unsigned long long seed) {
+  KERNEL_LOOP(i, n) {
+    curandState state;
+    curand_init(seed, i, 0, &state);
+    uniform[i] = curand_uniform(&state);
+    normal[i] = curand_normal(&state);
+  }
+}
+
+std::vector<at::Tensor> collectives(const at::Tensor& x) {
+  CHECK_INPUT(x);
+  auto tiles = at::zeros({6, 3}, x.options()), before = at::empty({96}, x.options()), out = at::empty({6}, x.options());
+  auto uniform = at::empty({20000}, x.options()), normal = at::empty({20000}, x.options());
+  tile_kernel<16><<<1, 96>>>(x.data_ptr<float>(), tiles.data_ptr<float>());
+  block_kernel<<<1, 96>>>(x.data_ptr<float>(), before.data_ptr<float>(), out.data_ptr<float>());
+  random_kernel<<<blocks_for(20000), kThreads>>>(uniform.data_ptr<float>(), normal.data_ptr<float>(), 20000, 7);
+  return {tiles, before, out, uniform, normal};
+}
+
+// ---- algorithms on device memory: keys are of uint64_t ----
+
+std::vector<at::Tensor> algorithms(const at::Tensor& keys, const at::Tensor& values) {
+  const int n = keys.numel();
+  cudaStream_t stream = at::cuda::getCurrentCUDAStream();
+  auto sorted = keys.clone(), moved = values.clone();
+  uint64_t* first = reinterpret_cast<uint64_t*>(sorted.data_ptr<int64_t>());
+  const auto policy = thrust::cuda::par.on(stream);
+  thrust::sort_by_key(policy, first, first + n, moved.data_ptr<int>());
+  auto before = at::empty_like(values), down = at::empty_like(keys), down_values = at::empty_like(values);
+  thrust::exclusive_scan(policy, values.data_ptr<int>(), values.data_ptr<int>() + n, before.data_ptr<int>());
+  const int sum = thrust::reduce(thrust::device, values.data_ptr<int>(), values.data_ptr<int>() + n, 5);
+  size_t bytes = 0;
+  at::Tensor temporary;
+  for (int pass = 0; pass < 2; ++pass) {
+    void* storage = pass == 0 ? nullptr : temporary.data_ptr();
+    cub::DeviceRadixSort::SortPairsDescending(storage, bytes, keys.data_ptr<int64_t>(), down.data_ptr<int64_t>(),
+                                              values.data_ptr<int>(), down_values.data_ptr<int>(), n, 0, 64, stream);
+    if (pass == 0) temporary = at::empty({static_cast<int64_t>(bytes)}, keys.options().dtype(at::kByte));
+  }
+  auto total = at::empty({2}, values.options());
+  cub::DeviceReduce::Sum(temporary.data_ptr(), bytes, values.data_ptr<int>(), total.data_ptr<int>(), n);
+  thrust::fill(thrust::device, total.data_ptr<int>() + 1, total.data_ptr<int>() + 2, sum);
+  return {sorted, moved, before, down, down_values, total};
+}
+
+at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
+  CHECK_INPUT(a);
+  CHECK_INPUT(b);
+  const int m = a.size(0), k = a.size(1), n = b.size(1);
+  auto c = at::empty({m, n}, a.options());
+  const float one = 1, zero = 0;
+  cublasHandle_t handle = at::cuda::getCurrentCUDABlasHandle();
+  TORCH_CUDABLAS_CHECK(cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, &one, b.data_ptr<float>(), n,
+                                   a.data_ptr<float>(), k, &zero, c.data_ptr<float>(), n));
+  return c;
+}
+
 TORCH_LIBRARY(image_ops, m) {
+  m.def("collectives(Tensor x) -> Tensor[]");
+  m.def("algorithms(Tensor keys, Tensor values) -> Tensor[]");
+  m.def("product(Tensor a, Tensor b) -> Tensor");
   m.def("unfold(Tensor image, int kernel, int stride, int pad) -> Tensor");
   m.def("softmax_rows(Tensor x) -> Tensor");
   m.def("transpose(Tensor x) -> Tensor");
@@ -243,6 +348,9 @@ TORCH_LIBRARY(image_ops, m) {
 }
 
 TORCH_LIBRARY_IMPL(image_ops, CUDA, m) {
+  m.impl("collectives", &collectives);
+  m.impl("algorithms", &algorithms);
+  m.impl("product", &product);
   m.impl("unfold", &unfold);
   m.impl("softmax_rows", &softmax_rows);
   m.impl("transpose", &transpose);

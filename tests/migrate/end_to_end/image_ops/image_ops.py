@@ -15,6 +15,28 @@ def check(name, got, expected, tolerance):
     print(f"{name}: off by {error:.1e}")
 
 
+def libraries():
+    """cooperative groups, cub, thrust, cuBLAS, cuRAND."""
+    x = torch.randn(96, device="cuda")
+    tiles, before, out, uniform, normal = ops.collectives(x)
+    rows = x.view(6, 16)
+    check("tiles", tiles, torch.stack([rows.sum(1), rows.max(1).values, rows.sum(1)], 1), 1e-5)
+    check("block scan", before, x.double().cumsum(0) - x, 1e-5)
+    check("block and warp reductions", out, torch.cat([torch.stack([x.sum(), x.max(), x.sum()]), x.view(3, 32).sum(1)]), 1e-5)
+    moments = torch.stack([uniform.mean(), uniform.var(), normal.mean(), normal.var()])
+    check("moments of random numbers", moments, torch.tensor([1 / 2, 1 / 12, 0, 1]), 0.04)
+    assert 0 < uniform.min() and uniform.max() <= 1 and len(uniform.unique()) > 19000
+
+    keys, values = torch.randint(-2**62, 2**62, (300,), device="cuda"), torch.arange(300, dtype=torch.int32, device="cuda")
+    top_bit = -2**63  # keys are sorted as unsigned
+    up, down = torch.argsort(keys ^ top_bit), torch.argsort(keys, descending=True)
+    expected = (keys[up], values[up], values.cumsum(0) - values, keys[down], values[down], torch.stack([values.sum(), values.sum() + 5]))
+    for name, got, wanted in zip(("keys", "values", "scan", "keys down", "values down", "sums"), ops.algorithms(keys, values), expected):
+        assert torch.equal(got, wanted.to(got.dtype)), name
+    a, b = torch.randn(5, 7, device="cuda"), torch.randn(7, 3, device="cuda")
+    check("product", ops.product(a, b), a.double() @ b.double(), 1e-5)
+
+
 def main():
     torch.manual_seed(0)
     assert torch.cuda.is_available()
@@ -36,6 +58,7 @@ def main():
     torch.cuda.synchronize()
     check("histogram", counts, torch.bincount((x * 24).floor().clamp(0, 23).long(), minlength=24), 3)
     assert counts.sum().item() == 5000
+    libraries()
     try:
         ops.transpose(torch.randn(4, 6).cuda().t())
         raise AssertionError("a tensor that is not contiguous was taken")

@@ -1,5 +1,8 @@
 #include "segment.h"
 
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/utils/pybind.h>
+
 #include <limits>
 
 at::Tensor segment_reduce_cpu(const at::Tensor& x, const at::Tensor& segment, int segments, int reduction) {

@@ -1,5 +1,5 @@
 #pragma once
-#include <torch/extension.h>
+#include <ATen/core/Tensor.h>
 
 #ifdef WITH_CUDA
 #include "cuda/segment_cuda.h"
