@@ -12,9 +12,8 @@ versions=("$@")
 mkdir -p "$work"
 
 if [ -z "${WHEEL:-}" ]; then
-  rm -rf "$work/build-env" "$work/dist"
-  "$python" -m venv "$work/build-env"
-  "$work/build-env/bin/pip" wheel --no-deps -w "$work/dist" .
+  rm -rf "$work/dist"
+  PYTHON=$python scripts/release_wheel.sh "$work/dist"
   WHEEL=$(echo "$work"/dist/sycl_dcn-*.whl)
 fi
 WHEEL=$(realpath "$WHEEL")
@@ -30,5 +29,6 @@ for version in "${versions[@]}"; do
   # The checkout's tests and Python files, the wheel's libraries.
   SYCL_DCN_LIBRARIES=$libraries "$environment/bin/python" -m pytest -q -p no:cacheprovider tests/python/test_operators.py \
     tests/python/test_modules.py
+  rm -rf "$environment"  # 7 GB
   echo "PyTorch ${version%:*}: passed"
 done

@@ -209,11 +209,11 @@ STABLE_TORCH_LIBRARY(sycl_dcn, m) {
 }
 
 // One implementation for all: it looks where the input lives.
-#define SYCL_DCN_IMPLEMENT(m)                                                                  \
-  m.impl("deform_conv2d", TORCH_BOX(&dcn::torch_binding::deform_conv2d_op));                   \
-  m.impl("deform_conv2d_backward", TORCH_BOX(&dcn::torch_binding::deform_conv2d_backward_op)); \
-  m.impl("deform_psroi_pool", TORCH_BOX(&dcn::torch_binding::deform_psroi_pool_op));           \
-  m.impl("deform_psroi_pool_backward", TORCH_BOX(&dcn::torch_binding::deform_psroi_pool_backward_op))
+#define SYCL_DCN_IMPLEMENT(m)                                                                    \
+  (m).impl("deform_conv2d", TORCH_BOX(&dcn::torch_binding::deform_conv2d_op));                   \
+  (m).impl("deform_conv2d_backward", TORCH_BOX(&dcn::torch_binding::deform_conv2d_backward_op)); \
+  (m).impl("deform_psroi_pool", TORCH_BOX(&dcn::torch_binding::deform_psroi_pool_op));           \
+  (m).impl("deform_psroi_pool_backward", TORCH_BOX(&dcn::torch_binding::deform_psroi_pool_backward_op))
 
 STABLE_TORCH_LIBRARY_IMPL(sycl_dcn, CPU, m) { SYCL_DCN_IMPLEMENT(m); }
 STABLE_TORCH_LIBRARY_IMPL(sycl_dcn, CUDA, m) { SYCL_DCN_IMPLEMENT(m); }
