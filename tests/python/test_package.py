@@ -43,6 +43,24 @@ def test_stubs_name_what_there_is():
     assert sorted(sycl_dcn.__all__) == dir(sycl_dcn)
 
 
+def test_the_pages_errors_keep_to_its_bounds():
+    """The measured table (parity_table.py) against what the same page promises; every type of both operators is there."""
+    page = (ROOT / "docs" / "python.md").read_text()
+    bounds = {"float32": 3e-5, "float64": 1e-12, "float16": 1e-3, "bfloat16": 8e-3}
+    for name, bound in bounds.items():
+        assert re.search(rf"^\| {name} \| {bound:g}", page.replace("3e-5", "3e-05").replace("1e-3", "0.001").replace(
+            "8e-3", "0.008"), re.M), name
+    table = page.split("<!-- parity:begin -->")[1].split("<!-- parity:end -->")[0]
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| (.+) \|$", table, re.M)
+    assert sorted(kind for kind, whose, _ in rows if whose == "sycl_dcn") == sorted(2 * list(bounds))
+    pooling = table.index("`deform_psroi_pool`")
+    for kind, whose, numbers in rows:
+        worst = max(float(n) for n in numbers.split(" | "))
+        if whose == "sycl_dcn":
+            rounded = kind == "float64" and table.index(numbers) > pooling  # the reference has trans_std in float32
+            assert worst <= (1e-6 if rounded else bounds[kind]), (kind, numbers)
+
+
 def test_importing_the_package_alone_loads_nothing():
     done = run(["-c", "import sycl_dcn, sys; assert 'torch' not in sys.modules; sycl_dcn.nothing"])
     assert "module 'sycl_dcn' has no attribute 'nothing'" in done.stderr
