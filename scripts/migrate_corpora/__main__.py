@@ -47,7 +47,7 @@ KNOWN = {
     "DCNv2": Recipe(modules=("_ext",), checks={
         "check_dcnv2_own_test.py": [(r"Zero offset passed", 1), (r"check_gradient_dpooling: True", 1), (r"check_gradient_dconv:\s+True", 1)],
         "check_dcnv2.py": equal(7)}),
-    "extension-cpp": Recipe(modules=("extension_cpp",), checks={"-m pytest -q -p no:cacheprovider test/test_extension.py": [(r"\d+ passed", 1)]}),
+    "extension-cpp": Recipe(modules=("extension_cpp",), checks={"-m pytest -q -s -p no:cacheprovider test/test_extension.py": [(r"\d+ passed", 1)]}),
     "Deformable-DETR": Recipe(project="models/ops", modules=("MultiScaleDeformableAttention",), checks={
         "check_deformable_detr.py": [(r"\* True check_forward", 2), (r"\* True check_gradient_numerical", 4), (r"equal: ", 3)]}),
     "pytorch_scatter": Recipe(modules=("torch_scatter",), checks={"check_scatter.py": equal(5)}),

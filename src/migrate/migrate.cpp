@@ -53,6 +53,10 @@ ProjectView look_around(const Project& project, const Facts& facts) {
     for (std::size_t i = 0; i + 4 < source.size(); ++i)
       if (source.is(i, "TORCH_LIBRARY_IMPL") && source.is(i + 1, "(") && source.is(i + 4, "CPU"))
         view.cpu_libraries.insert(std::string(source.word(i + 2)));
+    for (std::size_t i = 0; i < source.size(); ++i)
+      if (const auto found = registration_at(source, i); found && source.is(found->key, "CUDA"))
+        for (const auto& [at, name] : registered_operators(source, *found))
+          view.cuda_operators[found->space].insert(name);
     for (const Directive& directive : source.directives())
       if (directive.name == "define" && directive.first_token + 2 < source.size())
         view.own_macros.insert(std::string(source.word(directive.first_token + 2)));

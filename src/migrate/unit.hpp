@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,13 +21,14 @@ struct Finding {
 
 /// What rules may know of the other files.
 struct ProjectView {
-  std::set<std::string> cpu_libraries;     ///< namespaces with a TORCH_LIBRARY_IMPL(ns, CPU, ...)
-  std::set<std::string> kernels;           ///< plain names of all kernels
-  std::set<std::string> template_kernels;  ///< those that are templates
-  std::set<std::string> device_globals;    ///< names of __device__ and __constant__ variables that became CSY_GLOBAL
-  std::set<std::string> overloads;         ///< names of CUDA's functions that the project overloads
-  std::vector<std::string> paths;          ///< all C++ files
-  std::set<std::string> own_macros;        ///< macros that the project defines
+  std::set<std::string> cpu_libraries;                          ///< namespaces with a TORCH_LIBRARY_IMPL(ns, CPU, ...)
+  std::map<std::string, std::set<std::string>> cuda_operators;  ///< what TORCH_LIBRARY_IMPL(ns, CUDA, ...) registers
+  std::set<std::string> kernels;                                ///< plain names of all kernels
+  std::set<std::string> template_kernels;                       ///< those that are templates
+  std::set<std::string> device_globals;  ///< names of __device__ and __constant__ variables that became CSY_GLOBAL
+  std::set<std::string> overloads;       ///< names of CUDA's functions that the project overloads
+  std::vector<std::string> paths;        ///< all C++ files
+  std::set<std::string> own_macros;      ///< macros that the project defines
 };
 
 struct Unit {
@@ -57,6 +59,16 @@ struct Rule {
 
 /// All rules for C++ files, in the order in which they run. The last ones need to see what the others left.
 const std::vector<Rule>& source_rules();
+
+/// A TORCH_LIBRARY_IMPL at `token`: its namespace, the token of its key, its braces; nothing when it is not written
+/// out.
+struct Registration {
+  std::string space;
+  std::size_t key = 0, open = 0, close = 0;
+};
+std::optional<Registration> registration_at(const Source& source, std::size_t token);
+/// Tokens of "m" of each m.impl("name", ...) in a registration, with the name.
+std::vector<std::pair<std::size_t, std::string>> registered_operators(const Source& source, const Registration& one);
 
 /// A device function of CUDA that a project may overload for its own types.
 bool cuda_function(std::string_view name);

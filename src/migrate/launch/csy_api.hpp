@@ -188,8 +188,15 @@ template <typename Tensor>
 bool on_device(const Tensor& x) {
   return detail::chosen() == detail::choice::xpu ? x.is_xpu() : detail::chosen() == detail::choice::cpu && x.is_cpu();
 }
-/// CSY_DEVICE=none: an extension's own code for CPU tensors stays registered, instead of the migrated kernels.
+/// Where an extension registers code for CPU tensors beside its kernels: which of the two PyTorch is given. One operator
+/// has one entry for the CPU; the kernels take it unless CSY_DEVICE=none, or they have the XPU's.
+#if defined(CSY_TORCH_XPU)
+inline bool own_cpu_code() { return true; }
+inline bool kernels_registered() { return true; }
+#else
 inline bool own_cpu_code() { return detail::chosen() == detail::choice::none; }
+inline bool kernels_registered() { return !own_cpu_code(); }
+#endif
 #if defined(CSY_HAS_TORCH)
 inline c10::DeviceType device_type() {
   return detail::chosen() == detail::choice::xpu ? c10::DeviceType::XPU : c10::DeviceType::CPU;

@@ -68,8 +68,7 @@ def migrated(path):
 
 
 def _sources(sources):
-    """Migrated files last: of several registrations of one operator for CPU tensors, PyTorch takes the last."""
-    return sorted(dict.fromkeys(migrated(s) for s in sources), key=lambda s: s.endswith(MIGRATED))
+    return list(dict.fromkeys(migrated(s) for s in sources))
 
 
 def _flags(args):

@@ -148,28 +148,55 @@ void rule_torch_old(Unit& unit) {
   }
 }
 
+std::optional<Registration> registration_at(const Source& source, std::size_t token) {
+  if (!source.is(token, "TORCH_LIBRARY_IMPL") || !source.is(token + 1, "(")) return std::nullopt;
+  const auto arguments = source.arguments(token + 1);
+  const auto paren = source.close(token + 1);
+  if (arguments.size() != 3 || !paren) return std::nullopt;
+  const auto brace = source.is(*paren + 1, "{") ? source.close(*paren + 1) : std::nullopt;
+  if (!brace) return std::nullopt;
+  const auto& tokens = source.tokens();
+  return Registration{std::string(source.slice(tokens[arguments[0].first].begin, tokens[arguments[0].second - 1].end)),
+                      arguments[1].first, *paren + 1, *brace};
+}
+
+std::vector<std::pair<std::size_t, std::string>> registered_operators(const Source& source, const Registration& one) {
+  std::vector<std::pair<std::size_t, std::string>> list;
+  for (std::size_t i = one.open + 1; i + 3 < one.close; ++i) {
+    if (!source.is_word(i) || !source.is(i + 1, ".") || !source.is(i + 2, "impl") || !source.is(i + 3, "(")) continue;
+    for (std::size_t k = i + 4; k < source.close(i + 3).value_or(i + 3); ++k) {
+      if (source.tokens()[k].kind != TokenKind::kString) continue;
+      std::string name(source.word(k));
+      name = name.substr(name.find('"') + 1);
+      name.resize(std::min(name.find('"'), name.size()));
+      if (const std::size_t colons = name.rfind(':'); colons != std::string::npos) name.erase(0, colons + 1);
+      list.emplace_back(i, name);
+      break;
+    }
+  }
+  return list;
+}
+
 void rule_torch_library(Unit& unit) {
   const Source& source = unit.source;
   const auto& tokens = source.tokens();
   for (std::size_t i = 0; i + 6 < source.size(); ++i) {
-    if (!source.is(i, "TORCH_LIBRARY_IMPL") || !source.is(i + 1, "(")) continue;
-    const auto arguments = source.arguments(i + 1);
-    if (arguments.size() != 3) continue;
-    const std::size_t key = arguments[1].first;
-    const bool plain = source.is(key, "CUDA"), autograd = source.is(key, "AutogradCUDA");
-    if (!plain && !autograd) continue;
-    const std::string space(source.slice(tokens[arguments[0].first].begin, tokens[arguments[0].second - 1].end));
-    if (autograd) {
-      unit.rename(key, "Autograd", "torch-library");
-      continue;
+    const auto found = registration_at(source, i);
+    if (!found) continue;
+    if (source.is(found->key, "AutogradCUDA")) {
+      unit.rename(found->key, "Autograd", "torch-library");
+    } else if (source.is(found->key, "CUDA")) {
+      unit.rename(found->key, "CSY_DISPATCH_KEY", "torch-library");
+      // The project's own code for CPU tensors is registered too: CSY_DEVICE says which of the two serves them.
+      if (unit.project.cpu_libraries.count(found->space) > 0)
+        unit.edits.insert(tokens[found->open].end, "\n  if (!csy::kernels_registered()) return;", "torch-library");
+    } else if (source.is(found->key, "CPU")) {
+      const auto others = unit.project.cuda_operators.find(found->space);
+      if (others == unit.project.cuda_operators.end()) continue;
+      for (const auto& [at, name] : registered_operators(source, *found))
+        if (others->second.count(name) > 0)
+          unit.edits.insert(tokens[at].begin, "if (csy::own_cpu_code()) ", "torch-library");
     }
-    unit.rename(key, "CSY_DISPATCH_KEY", "torch-library");
-    if (unit.project.cpu_libraries.count(space) == 0) continue;
-    const auto paren = source.close(i + 1);
-    const auto brace = paren && source.is(*paren + 1, "{") ? source.close(*paren + 1) : std::nullopt;
-    if (!brace) continue;
-    // The project's own code for CPU tensors is registered too: CSY_DEVICE says which of the two serves them.
-    unit.edits.insert(tokens[*paren + 1].end, "\n  if (csy::own_cpu_code()) return;", "torch-library");
   }
 }
 

@@ -7,7 +7,10 @@ at::Tensor twice_cuda(at::Tensor x) {
   twice_kernel<<<1, 1>>>(x.data_ptr<float>());
   return x;
 }
-TORCH_LIBRARY_IMPL(library, CPU, m) { m.impl("twice", &twice_cpu); }
+TORCH_LIBRARY_IMPL(library, CPU, m) {
+  m.impl("library::twice", TORCH_FN(twice_cpu));
+  m.impl("thrice", &twice_cpu);
+}
 TORCH_LIBRARY_IMPL(library, CUDA, m) {
   m.impl("twice", &twice_cuda);
 }
