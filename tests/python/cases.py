@@ -82,6 +82,11 @@ def run(function, case, values):
     return [output.detach(), *(None if v is None else next(grads) for v in inputs)]
 
 
+def row_major(values, dtype=None):
+    """The same in torchvision's own layout: 0.24 writes over its gradient when a channels-last tensor has one pixel."""
+    return [None if v is None else v.to(dtype or v.dtype).clone(memory_format=torch.contiguous_format) for v in values]
+
+
 NAMES = ("output", "grad_input", "grad_offset", "grad_weight", "grad_bias", "grad_mask")
 
 

@@ -10,7 +10,7 @@ import torch
 import torchvision.ops
 
 import sycl_dcn
-from cases import CASES, NAMES, TYPES, Case, error, load_parity, parity_error, run, tensors
+from cases import CASES, NAMES, TYPES, Case, error, load_parity, parity_error, row_major, run, tensors
 from sycl_dcn import deform_conv2d, deform_psroi_pool
 
 # One rounding of the result to the type, of its largest value; what is above is the sums' own error.
@@ -27,8 +27,7 @@ def test_equals_torchvision_in_double(dtype, channels_last):
     for case in CASES:
         values = tensors(case, dtype, channels_last=channels_last)
         ours = run(deform_conv2d, case, values)
-        exact = [None if v is None else v.double() for v in values]
-        theirs = run(torchvision.ops.deform_conv2d, case, exact)
+        theirs = run(torchvision.ops.deform_conv2d, case, row_major(values, torch.float64))
         for name, got, wanted in zip(NAMES, ours, theirs):
             assert (got is None) == (wanted is None)
             if got is not None:
@@ -96,7 +95,7 @@ def test_random_calls_equal_torchvision():
             continue
         values = tensors(case, seed=seed, channels_last=chance.random() < 0.5, spread=chance.choice((0.3, 2.0, 20.0)))
         for name, got, wanted in zip(NAMES, run(deform_conv2d, case, values),
-                                     run(torchvision.ops.deform_conv2d, case, values)):
+                                     run(torchvision.ops.deform_conv2d, case, row_major(values))):
             if got is not None:
                 assert error(got, wanted) < 6e-5, (seed, case, name)
 
