@@ -13,7 +13,8 @@ try_compile(SYCLDCN_FMT_ONCE
 if(SYCLDCN_FMT_ONCE)
   add_library(sycldcn_fmt STATIC ${CMAKE_CURRENT_LIST_DIR}/fmt_once.cpp)
   target_compile_options(sycldcn_fmt PRIVATE ${fmt_flags})
-  target_link_options(sycldcn_fmt INTERFACE LINKER:--gc-sections)
+  # What nobody uses of it goes again.
+  target_link_options(sycldcn_fmt INTERFACE LINKER:--gc-sections LINKER:--exclude-libs,libsycldcn_fmt.a)
   target_include_directories(sycldcn_fmt SYSTEM PUBLIC ${SYCLDCN_FMT_INCLUDE})
   add_library(fmt::fmt ALIAS sycldcn_fmt)
 else()  # another version, where the trick does not work: everywhere, then
