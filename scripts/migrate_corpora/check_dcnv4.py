@@ -50,7 +50,7 @@ def main():
     torch.manual_seed(0)
     n, height, width, groups, channels = 2, 8, 6, 4, 16
     value, offset_mask = torch.randn(n, height, width, groups * channels), torch.randn(n, height, width, 112)
-    ours, theirs = [[t.to(dtype).requires_grad_() for t in (value, offset_mask)] for dtype in (torch.float32, torch.float64)]
+    ours, theirs = [[t.clone().to(dtype).requires_grad_() for t in (value, offset_mask)] for dtype in (torch.float32, torch.float64)]
     got = DCNv4Function.apply(*ours, 3, 3, 1, 1, 1, 1, 1, 1, groups, channels, 1.5, 256, False)
     expected = dcnv4(*theirs, groups, channels, 1.5)
     close("dcnv4", got, expected.detach())
@@ -64,7 +64,7 @@ def main():
     starts, points, queries = torch.cat([torch.zeros(1, dtype=torch.long), shapes.prod(1).cumsum(0)[:-1]]), 8, 12
     value = torch.randn(n, int(shapes.prod(1).sum()), groups, channels)
     places = torch.cat([torch.rand(n, queries, groups, 4 * points * 2), torch.randn(n, queries, groups, 4 * points)], -1).flatten(2)
-    ours, theirs = [[t.to(dtype).requires_grad_() for t in (value, places)] for dtype in (torch.float32, torch.float64)]
+    ours, theirs = [[t.clone().to(dtype).requires_grad_() for t in (value, places)] for dtype in (torch.float32, torch.float64)]
     got = FlashDeformAttnFunction.apply(ours[0], shapes, starts, ours[1].view(n, queries, groups, -1), 64, points)
     expected = attention(theirs[0], shapes, theirs[1], points)
     close("attention", got, expected.detach())

@@ -1,5 +1,6 @@
 /// Python files: torch.cuda and its friends become csy_torch, setup.py builds through csy_build. Text outside comments
 /// and strings is edited by patterns, line by line; everything else stays as it is.
+#include <cstring>
 #include <regex>
 #include <set>
 
@@ -33,6 +34,22 @@ std::string parts_of(const std::string& text) {
       }
       i = std::min(text.size(), i + quote);
       for (std::size_t k = begin; k < i; ++k) parts[k] = static_cast<char>(triple ? Part::kDoc : Part::kString);
+      // What stands in the braces of f"..." is code.
+      const auto prefix = [&](std::size_t back) { return begin >= back ? text[begin - back] : ' '; };
+      const bool formatted = std::strchr("fF", prefix(1)) != nullptr ||
+                             (std::strchr("rR", prefix(1)) != nullptr && std::strchr("fF", prefix(2)) != nullptr);
+      for (std::size_t k = begin + quote; formatted && k + quote < i; ++k) {
+        if (text[k] != '{') continue;
+        if (text[k + 1] == '{') {
+          ++k;
+          continue;
+        }
+        for (int depth = 0; k + quote < i; ++k) {
+          depth += text[k] == '{' ? 1 : text[k] == '}' ? -1 : 0;
+          if (depth == 0) break;
+          if (text[k] != '{') parts[k] = static_cast<char>(Part::kCode);
+        }
+      }
     } else {
       ++i;
     }

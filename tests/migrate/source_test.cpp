@@ -60,6 +60,7 @@ TEST(MigratePython, TorchCudaBecomesTheHelper) {
       "x = torch.randn(2).cuda()  # .cuda() stays here\n"
       "y = x.to(\"cuda\") if x.is_cuda else torch.zeros(1, device='cuda:0')\n"
       "with torch.autocast('cuda'), torch.cuda.device_of(x), torch.cuda.device(1):\n    torch.cuda.synchronize()\n"
+      "print(f'{torch.cuda.current_device()} of {{torch.cuda.x}}')\n"
       "print(\"cuda is a word\", os.path.join(\"src\", \"cuda\"))\n";
   const PythonResult result = migrate_python(text, "package/op.py", "../csy");
   EXPECT_EQ(result.text,
@@ -69,7 +70,9 @@ TEST(MigratePython, TorchCudaBecomesTheHelper) {
             "custom_bwd = csy_torch.custom_bwd; custom_fwd = csy_torch.custom_fwd\n"
             "x = torch.randn(2).to(csy_torch.device())  # .cuda() stays here\n"
             "y = x.to(csy_torch.device()) if csy_torch.on_device(x) else torch.zeros(1, device=csy_torch.device())\n"
-            "with torch.autocast(csy_torch.device().type), csy_torch.device_of(x), csy_torch.device_of(1):\n    csy_torch.synchronize()\n"
+            "with torch.autocast(csy_torch.device().type), csy_torch.device_of(x), csy_torch.device_of(1):\n    "
+            "csy_torch.synchronize()\n"
+            "print(f'{csy_torch.current_device()} of {{torch.cuda.x}}')\n"
             "print(\"cuda is a word\", os.path.join(\"src\", \"cuda\"))\n");
   EXPECT_TRUE(result.needs_helper);
   EXPECT_TRUE(result.leftovers.empty());

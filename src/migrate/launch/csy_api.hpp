@@ -188,8 +188,19 @@ template <typename Tensor>
 bool on_device(const Tensor& x) {
   return detail::chosen() == detail::choice::xpu ? x.is_xpu() : detail::chosen() == detail::choice::cpu && x.is_cpu();
 }
-/// Where an extension registers code for CPU tensors beside its kernels: which of the two PyTorch is given. One operator
-/// has one entry for the CPU; the kernels take it unless CSY_DEVICE=none, or they have the XPU's.
+/// at::checkAllSameGPU(function, {arguments...}) and at::checkSameGPU(function, a, b).
+template <typename Name, typename Argument>
+void check_on_device(const Name& function, std::initializer_list<Argument> list) {
+  for (const Argument& one : list)
+    if (one->defined() && !on_device(*one))
+      detail::fail(std::string(function) + ": " + one.name + " is not on the device that kernels run on");
+}
+template <typename Name, typename Argument>
+void check_on_device(const Name& function, const Argument& a, const Argument& b) {
+  check_on_device(function, {a, b});
+}
+/// Where an extension registers code for CPU tensors beside its kernels: which of the two PyTorch is given. One
+/// operator has one entry for the CPU; the kernels take it unless CSY_DEVICE=none, or they have the XPU's.
 #if defined(CSY_TORCH_XPU)
 inline bool own_cpu_code() { return true; }
 inline bool kernels_registered() { return true; }
