@@ -98,9 +98,9 @@ bool toolkit_library(const std::string& word) {
   return names.count(word) > 0;
 }
 
-class Editor {
+class CMakeEditor {
  public:
-  Editor(const std::string& text, PythonResult& result) : text_(text), result_(result) {}
+  CMakeEditor(const std::string& text, PythonResult& result) : text_(text), result_(result) {}
   void replace(std::size_t begin, std::size_t end, std::string with) {
     edits_.emplace_back(begin, end, std::move(with));
     ++result_.rules["cmake"];
@@ -148,7 +148,7 @@ PythonResult migrate_cmake(const std::string& text, const std::string& path_to_c
   result.text = text;
   static const std::regex cuda(R"(\b(CUDA|cuda_add_\w+|CUDAToolkit)\b|\.cuh?\b|\bTorch\b)");
   if (text.find("csy.cmake") != std::string::npos || !std::regex_search(text, cuda)) return result;
-  Editor editor(text, result);
+  CMakeEditor editor(text, result);
   const std::string include = "include(${CMAKE_CURRENT_LIST_DIR}/" + path_to_csy + "/csy.cmake)";
   const std::vector<Command> commands = commands_of(text);
   bool included = false;
