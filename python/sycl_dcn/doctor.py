@@ -45,7 +45,7 @@ def _packages(report: Report) -> None:
     report.fact("Python", f"{platform.python_version()} in {sys.prefix}")
     for package in ("intel-sycl-rt", "intel-opencl-rt"):
         report.fact(package, version_of(package) or "not installed; below: whether another prefix has it")
-    for package in ("torchvision", "dpctl", "dpnp", "onnx", "onnxruntime"):
+    for package in ("torchvision", "dpctl", "dpnp", "onnx", "onnxruntime", "openvino"):
         report.fact(package, version_of(package) or "not installed; only needed for what uses it")
 
 
