@@ -122,11 +122,14 @@ class CMakeEditor {
     result_.leftovers.push_back({1022, static_cast<unsigned>(line), what});
   }
   std::string apply() {
-    std::stable_sort(edits_.begin(), edits_.end(),
-                     [](const auto& a, const auto& b) { return std::get<0>(a) < std::get<0>(b); });
+    // Insertions at one place stay in their order: the number of each comes second.
+    std::vector<std::pair<std::size_t, std::size_t>> order;
+    for (std::size_t i = 0; i < edits_.size(); ++i) order.emplace_back(std::get<0>(edits_[i]), i);
+    std::sort(order.begin(), order.end());
     std::string out;
     std::size_t from = 0;
-    for (const auto& [begin, end, with] : edits_) {
+    for (const auto& [at, number] : order) {
+      const auto& [begin, end, with] = edits_[number];
       if (begin < from) continue;
       out.append(text_, from, begin - from);
       out += with;
