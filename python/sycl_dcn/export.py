@@ -128,12 +128,16 @@ def export_detector(model: str | Path, path: str | Path) -> tuple[int, int]:
     .xml, OpenVINO's format with the weights beside it in .bin."""
     if Path(path).suffix == ".xml":
         extensions = openvino_extensions()
-        import openvino
+        from openvino import save_model
+        from openvino.frontend import FrontEndManager
 
         with tempfile.TemporaryDirectory() as folder:
             onnx = Path(folder) / "model.onnx"
             size = export_detector(model, onnx)
-            openvino.save_model(openvino.convert_model(onnx, extension=extensions), path, compress_to_fp16=False)
+            # What openvino.convert_model does, but for its report of usage to OpenVINO's maker.
+            frontend = FrontEndManager().load_by_framework("onnx")
+            frontend.add_extension(extensions[0])
+            save_model(frontend.convert(frontend.load(str(onnx))), str(path), compress_to_fp16=False)
         return size
     from .train import deform
     from .train.export import load, network_of
