@@ -59,6 +59,7 @@ struct DeformConv2dDesc {
   DeformConv2dTensors tensors;  ///< `data` pointers are ignored
   bool mask_is_logit = false;   ///< apply a sigmoid to the mask while it is read (DCNv2's conv_offset_mask)
   Activation activation = Activation::kNone;
+  bool allow_tf32 = false;  ///< f32 tensors: products may be rounded to tf32 where the device has matrix units for it
   std::string force_variant{};    ///< empty: environment DCN_FORCE_VARIANT, else the first that suits
   bool force_wide_index = false;  ///< 64-bit index arithmetic although the sizes do not need it
 };

@@ -42,6 +42,15 @@ struct DeviceInfo {
 /// DeviceInfo::why_unusable is for. The CPU device is found with no variable exported.
 [[nodiscard]] std::vector<DeviceInfo> list_devices();
 
+/// NVIDIA GPUs only: the file of built-in functions that the run-time compiler links into kernels. The compiler carries
+/// it inside, but (2026.2) looks for it as a file of the system.
+[[nodiscard]] std::string cuda_builtins_path();
+/// Writes that file as the compiler of this process carries it, to cuda_builtins_path() below `root`. Needs the right
+/// to write there; once per machine.
+/// \returns where it lies
+/// \throws Error kIo when it cannot be read or written, kBadFile when the compiler carries none.
+std::string install_cuda_builtins(const std::string& root = "/");
+
 /// A shared handle to an in-order SYCL queue on one device. Copies refer to the same queue. Submissions are
 /// asynchronous; errors of the device surface as dcn::Error from the next call that waits.
 class Queue {

@@ -73,8 +73,17 @@ void add_devices(CLI::App& app, Run& run) {
   auto json = std::make_shared<bool>(false);
   CLI::App* sub = app.add_subcommand("devices", "list the devices that --device can name");
   sub->add_flag("--json", *json, "as JSON on standard output");
+  auto install = std::make_shared<bool>(false);
+  sub->add_flag(
+      "--install-cuda-builtins", *install,
+      "NVIDIA GPUs, once, as root: write the file that the run-time compiler needs (" + cuda_builtins_path() + ")");
   sub->footer("`auto` marks the device that is used when none is named.\n\nExample:\n  centernet devices");
-  sub->callback([json, &run] { run = [json] { return devices(*json); }; });
+  sub->callback([json, install, &run] {
+    run = [json, install] {
+      if (*install) fmt::print("{} written\n", install_cuda_builtins());
+      return devices(*json);
+    };
+  });
 }
 
 }  // namespace dcn::cli

@@ -11,6 +11,9 @@
 
 using Index = DCN_INDEX;
 
+/// For functions whose arguments must not go through memory. Compilers for GPUs do not inline large ones by themselves.
+#define DCN_INLINE inline __attribute__((always_inline))
+
 #if defined(DCN_T_F64)
 using Element = double;
 using Real = double;

@@ -18,18 +18,37 @@ namespace dcn {
 namespace {
 
 using ops::DeformConv2dSchedule;
+using Kernel = ops::DeformConv2dVariant::Kernel;
 using runtime::div_up;
 
 runtime::KernelRequest request(const DeformConv2dSchedule& schedule, DataType type, std::string_view entry) {
   runtime::KernelRequest request;
   request.entry = entry;
   request.macros = {{ops::element_macro(type), "1"}, {"DCN_INDEX", ops::to_macro(schedule.index)}};
-  if (schedule.variant.panel == 0) {
+  if (schedule.variant.kernel == Kernel::kReference) {
     request.source = "deform_conv2d_reference.hpp";
     return request;
   }
-  request.source = "deform_conv2d_fused.hpp";
   request.macros.emplace_back("DCN_LANES", std::to_string(schedule.lanes));
+  if (schedule.variant.kernel == Kernel::kTiled) {
+    request.source = "deform_conv2d_tiled.hpp";
+    const auto add = [&](const char* name, int value) { request.macros.emplace_back(name, std::to_string(value)); };
+    add("DCN_PIXELS", schedule.variant.rows);
+    add("DCN_OUTPUTS", schedule.variant.panel);
+    add("DCN_DEPTH", schedule.chunk);
+    add("DCN_AHEAD", schedule.variant.ahead ? 1 : 0);
+    add("DCN_ROW_TEAMS", schedule.variant.row_teams);
+    add("DCN_COLUMN_TEAMS", schedule.variant.column_teams);
+    if (schedule.matrix.mma) {
+      add("DCN_MMA", 1);
+    } else if (schedule.matrix.rows != 0) {
+      add("DCN_MATRIX_ROWS", schedule.matrix.rows);
+      add("DCN_MATRIX_COLUMNS", schedule.matrix.columns);
+      add("DCN_MATRIX_DEPTH", schedule.matrix.depth);
+    }
+    return request;
+  }
+  request.source = "deform_conv2d_fused.hpp";
   request.macros.emplace_back("DCN_ROWS", std::to_string(schedule.variant.rows));
   request.macros.emplace_back("DCN_VECTORS", std::to_string(schedule.variant.panel / schedule.lanes));
   request.macros.emplace_back("DCN_CHUNK", std::to_string(schedule.chunk));
@@ -70,7 +89,7 @@ DeformConv2dPlan::DeformConv2dPlan(Queue queue, const DeformConv2dDesc& desc) {
   if (state.schedule.empty) return;
 
   const DataType type = desc.tensors.input.type;
-  if (state.schedule.variant.panel == 0) {
+  if (state.schedule.variant.kernel == Kernel::kReference) {
     state.kernel = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_reference"));
     state.pack = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_copy"));
     state.weight = DeviceBuffer(state.queue, static_cast<std::size_t>(desc.tensors.weight.elements()) * size_of(type));
@@ -79,9 +98,12 @@ DeformConv2dPlan::DeformConv2dPlan(Queue queue, const DeformConv2dDesc& desc) {
     }
     return;
   }
-  state.kernel = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_fused"));
-  state.pack = runtime::get_kernel(state.queue, request(state.schedule, type, "deform_conv2d_pack"));
-  state.weight = DeviceBuffer(state.queue, state.schedule.packed_weight_elements * sizeof(float));
+  const bool tiled = state.schedule.variant.kernel == Kernel::kTiled;
+  state.kernel = runtime::get_kernel(
+      state.queue, request(state.schedule, type, tiled ? "deform_conv2d_tiled" : "deform_conv2d_fused"));
+  state.pack = runtime::get_kernel(
+      state.queue, request(state.schedule, type, tiled ? "deform_conv2d_tiled_pack" : "deform_conv2d_pack"));
+  state.weight = DeviceBuffer(state.queue, state.schedule.packed_weight_elements * size_of(state.schedule.packed_type));
   state.bias = DeviceBuffer(state.queue, state.schedule.packed_bias_elements * sizeof(float));
   state.zeros = DeviceBuffer(state.queue, state.schedule.zero_elements * size_of(type));
   state.queue.fill(state.zeros.data(), 0, state.zeros.bytes());
@@ -107,7 +129,7 @@ void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional
   state.has_weights = true;
   if (state.schedule.empty) return;
 
-  if (state.schedule.variant.panel == 0) {
+  if (state.schedule.variant.kernel == Kernel::kReference) {
     DeformConv2dCopyArgs copy{};
     copy.weight = weight.data;
     copy.bias = bias ? bias->data : nullptr;
@@ -127,7 +149,7 @@ void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional
   DeformConv2dPackArgs pack{};
   pack.weight = weight.data;
   pack.bias = bias ? bias->data : nullptr;
-  pack.packed_weight = static_cast<float*>(state.weight.data());
+  pack.packed_weight = state.weight.data();
   pack.packed_bias = static_cast<float*>(state.bias.data());
   pack.in_channels = args.in_channels;
   pack.out_channels = args.out_channels;
@@ -138,10 +160,13 @@ void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional
   pack.groups = args.groups;
   pack.deformable_groups = args.deformable_groups;
   pack.panels_per_group = args.panels_per_group;
-  // A channel of a panel at a time.
+  pack.steps_per_group = args.steps_per_group;
+  // The fused kernel's takes a channel of a panel at a time, the tiled kernel's an element.
+  const bool tiled = state.schedule.variant.kernel == Kernel::kTiled;
   const std::size_t panels = static_cast<std::size_t>(args.groups) * static_cast<std::size_t>(args.panels_per_group);
-  const std::size_t elements =
-      panels * static_cast<std::size_t>(args.in_channels / args.groups) + state.schedule.packed_bias_elements;
+  const std::size_t items =
+      tiled ? state.schedule.packed_weight_elements : panels * static_cast<std::size_t>(args.in_channels / args.groups);
+  const std::size_t elements = items + state.schedule.packed_bias_elements;
   runtime::launch(state.queue, state.pack, runtime::range_elements(elements), pack);
 }
 
@@ -171,15 +196,21 @@ void DeformConv2dPlan::run(const DeformConv2dTensors& tensors) const {
   args.bias = state.bias.data();
   args.zeros = state.zeros.data();
   args.output = tensors.output.data;
-  if (state.schedule.variant.panel == 0) {
+  if (state.schedule.variant.kernel == Kernel::kReference) {
     const auto elements = static_cast<std::size_t>(tensors.output.elements());
     runtime::launch(state.queue, state.kernel, runtime::range_elements(elements), args);
     return;
   }
+  auto group_size = static_cast<std::size_t>(state.schedule.lanes);
+  if (state.schedule.variant.kernel == Kernel::kTiled) {
+    const ops::DeformConv2dVariant& variant = state.schedule.variant;
+    group_size *= static_cast<std::size_t>(variant.row_teams) * static_cast<std::size_t>(variant.column_teams);
+    args.wide_input = args.wide_input != 0 && ops::is_aligned(tensors.input.data) ? 1 : 0;
+    args.wide_output = args.wide_output != 0 && ops::is_aligned(tensors.output.data) ? 1 : 0;
+  }
   runtime::launch(state.queue, state.kernel,
-                  runtime::range_2d({state.schedule.slices, state.schedule.tiles},
-                                    {1, static_cast<std::size_t>(state.schedule.lanes)}),
-                  args, state.schedule.local_bytes);
+                  runtime::range_2d({state.schedule.slices, state.schedule.tiles}, {1, group_size}), args,
+                  state.schedule.local_bytes);
 }
 
 const std::string& DeformConv2dPlan::variant() const noexcept { return state_->variant; }
@@ -191,7 +222,16 @@ std::size_t DeformConv2dPlan::local_bytes() const noexcept { return state_->sche
 std::string DeformConv2dPlan::describe() const {
   const DeformConv2dSchedule& schedule = state_->schedule;
   const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
-  if (schedule.variant.panel == 0) return fmt::format("{}, {} indices", schedule.variant.name, index);
+  if (schedule.variant.kernel == Kernel::kReference) return fmt::format("{}, {} indices", schedule.variant.name, index);
+  if (schedule.variant.kernel == Kernel::kTiled) {
+    const ops::MatrixShape& matrix = schedule.matrix;
+    return fmt::format("{}, {} tiles x {} slices, {}, {} lanes, {} indices, {} bytes of local memory",
+                       schedule.variant.name, schedule.tiles, schedule.slices,
+                       matrix.rows == 0
+                           ? "multiply-adds"
+                           : fmt::format("matrix units of {}x{}x{}", matrix.rows, matrix.columns, matrix.depth),
+                       schedule.lanes, index, schedule.local_bytes);
+  }
   return fmt::format(
       "{}, {} tiles of {} pixels x {} slices of {} panels, {} lanes, {} indices, {} bytes of local memory",
       schedule.variant.name, schedule.tiles, schedule.args.tile_pixels, schedule.slices, schedule.args.slice_panels,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -17,13 +18,24 @@ namespace dcn::ops {
 
 namespace {
 
-/// Best first. A variant is named by the output channels of its register block; the rows make the block fill the
-/// registers of AVX-512 (fused_64: 6 x 4 vectors, fused_32: 12 x 2) or AVX2 (fused_16: 6 x 2).
+using Kernel = DeformConv2dVariant::Kernel;
+
+/// Best first, but for the tiled ones, of which choose_tiled() takes the best. A fused variant is named by the output
+/// channels of its register block; the rows make the block fill the registers of AVX-512 (fused_64: 6 x 4 vectors,
+/// fused_32: 12 x 2) or AVX2 (fused_16: 6 x 2). A tiled one is named by its tile's pixels and output channels.
 constexpr std::array kVariants{
-    DeformConv2dVariant{.name = "fused_64", .panel = 64, .rows = 6},
-    DeformConv2dVariant{.name = "fused_32", .panel = 32, .rows = 12},
-    DeformConv2dVariant{.name = "fused_16", .panel = 16, .rows = 6},
-    DeformConv2dVariant{.name = "reference"},
+    DeformConv2dVariant{"tiled_128x32", Kernel::kTiled, 32, 128, 8, 1},
+    DeformConv2dVariant{"tiled_128x64", Kernel::kTiled, 64, 128, 4, 2},
+    DeformConv2dVariant{"tiled_64x64", Kernel::kTiled, 64, 64, 4, 2},
+    DeformConv2dVariant{"tiled_128x128", Kernel::kTiled, 128, 128, 4, 2, true},
+    DeformConv2dVariant{"tiled_64x128", Kernel::kTiled, 128, 64, 2, 4},
+    DeformConv2dVariant{"tiled_32x128", Kernel::kTiled, 128, 32, 2, 4},
+    DeformConv2dVariant{"tiled_64x256", Kernel::kTiled, 256, 64, 2, 4},
+    DeformConv2dVariant{"tiled_32x256", Kernel::kTiled, 256, 32, 2, 4},
+    DeformConv2dVariant{"fused_64", Kernel::kFused, 64, 6},
+    DeformConv2dVariant{"fused_32", Kernel::kFused, 32, 12},
+    DeformConv2dVariant{"fused_16", Kernel::kFused, 16, 6},
+    DeformConv2dVariant{"reference"},
 };
 
 constexpr int kChunk = 64;  // channels sampled at a time
@@ -32,10 +44,54 @@ std::int64_t outputs_per_group(const DeformConv2dDesc& desc) {
   return desc.tensors.weight.sizes[0] / desc.params.groups;
 }
 
+/// The matrix units that the call may use.
+MatrixShape matrix_shape(const DeformConv2dDesc& desc, const DeviceFacts& device) {
+  switch (desc.tensors.input.type) {
+    case DataType::kF16:
+      return device.matrix_f16;
+    case DataType::kBf16:
+      return device.matrix_bf16;
+    case DataType::kF32:
+      return desc.allow_tf32 ? device.matrix_tf32 : MatrixShape{};
+    default:
+      return {};
+  }
+}
+
+/// The type in which the tiled kernel keeps sampled input and weights.
+DataType staged_type(const DeformConv2dDesc& desc, const MatrixShape& matrix) {
+  return matrix.rows != 0 ? desc.tensors.input.type : DataType::kF32;
+}
+
+/// Channels of one step of the tiled kernel: 128 bytes of a pixel, a whole line of a GPU's cache.
+int tiled_depth(const DeformConv2dDesc& desc) { return static_cast<int>(128 / size_of(desc.tensors.input.type)); }
+
+/// Why the tiled variant cannot run the call at all; empty when it can.
+std::string why_tiled_unable(const DeformConv2dVariant& variant, const DeformConv2dDesc& desc,
+                             const DeviceFacts& device) {
+  const int depth = tiled_depth(desc);
+  const int vector = static_cast<int>(16 / size_of(desc.tensors.input.type));
+  const int threads = variant.row_teams * variant.column_teams * device.lanes;
+  if (threads % variant.rows != 0 || variant.rows * depth / vector % threads != 0) {
+    return fmt::format("its tile of {} pixels cannot be shared by sub-groups of {}", variant.rows, device.lanes);
+  }
+  const MatrixShape matrix = matrix_shape(desc, device);
+  if (matrix.rows != 0 && (variant.rows % (variant.row_teams * matrix.rows) != 0 ||
+                           variant.panel % (variant.column_teams * matrix.columns) != 0 || depth % matrix.depth != 0)) {
+    return fmt::format("its tile is no multiple of the matrix units' {} x {}", matrix.rows, matrix.columns);
+  }
+  const std::size_t local = tiled_local_bytes(variant, IndexWidth::k64, depth, staged_type(desc, matrix));
+  if (local > device.local_bytes) {
+    return fmt::format("it needs {} bytes of local memory, the device has {}", local, device.local_bytes);
+  }
+  return {};
+}
+
 /// Why the variant cannot run the call at all; empty when it can.
 std::string why_unable(const DeformConv2dVariant& variant, const DeformConv2dDesc& desc, const DeviceFacts& device) {
-  if (variant.panel == 0) return {};
+  if (variant.kernel == Kernel::kReference) return {};
   if (desc.tensors.input.type == DataType::kF64) return "it computes in f32, the tensors are f64";
+  if (variant.kernel == Kernel::kTiled) return why_tiled_unable(variant, desc, device);
   if (device.lanes > variant.panel || variant.panel % device.lanes != 0) {
     return fmt::format("its {} output channels are no multiple of the device's sub-group of {}", variant.panel,
                        device.lanes);
@@ -49,7 +105,8 @@ std::string why_unable(const DeformConv2dVariant& variant, const DeformConv2dDes
 
 /// Why another variant in the list will be faster; empty when this one suits. Says nothing of the reference.
 std::string why_unsuited(const DeformConv2dVariant& variant, const DeformConv2dDesc& desc, const DeviceFacts& device) {
-  if (variant.panel == 0) return {};
+  if (variant.kernel == Kernel::kReference) return {};
+  if (variant.kernel == Kernel::kTiled) return device.is_cpu ? "it is made for GPUs" : "another tile will be faster";
   const int vectors = variant.panel / device.lanes;
   const int registers = variant.rows * vectors + vectors + 1;
   if (device.is_cpu && registers > device.vector_registers) {
@@ -69,6 +126,34 @@ std::string why_unsuited(const DeformConv2dVariant& variant, const DeformConv2dD
   return {};
 }
 
+/// The tiled variant with the least estimated time on a GPU; null when none is able.
+const DeformConv2dVariant* choose_tiled(const DeformConv2dDesc& desc, const DeviceFacts& device) {
+  const std::int64_t outputs = outputs_per_group(desc);
+  const DeformConv2dTensors& tensors = desc.tensors;
+  const std::int64_t pixels = tensors.output.sizes[0] * tensors.output.sizes[2] * tensors.output.sizes[3];
+  const DeformConv2dVariant* best = nullptr;
+  double best_time = std::numeric_limits<double>::infinity();
+  for (const DeformConv2dVariant& variant : kVariants) {
+    if (variant.kernel != Kernel::kTiled || !why_unable(variant, desc, device).empty()) continue;
+    const std::int64_t work_groups =
+        div_up(pixels, std::int64_t{variant.rows}) * div_up(outputs, std::int64_t{variant.panel}) * desc.params.groups;
+    // Of one work-group and unit of depth: sampling, multiplying, and reading the weights; then how work-groups of one
+    // unit overlap. Fitted to an H100, on which plain multiply-adds leave room for one work-group at a time.
+    const bool matrix = matrix_shape(desc, device).rows != 0;
+    const double multiply_cost = matrix ? 0.06 : 0.25;
+    const double weight_cost = matrix ? 2.0 : 20.0;
+    const double overlap = matrix ? 0.4 : 0.1;
+    const double share = variant.rows * (8.0 + multiply_cost * variant.panel) + weight_cost * variant.panel;
+    const auto rounds = static_cast<double>(div_up(work_groups, std::int64_t{device.compute_units}));
+    const double time = share * (overlap + (1.0 - overlap) * rounds);
+    if (time < best_time) {
+      best_time = time;
+      best = &variant;
+    }
+  }
+  return best;
+}
+
 const DeformConv2dVariant& choose_variant(const DeformConv2dDesc& desc, const DeviceFacts& device,
                                           std::string_view force) {
   if (!force.empty()) {
@@ -86,6 +171,9 @@ const DeformConv2dVariant& choose_variant(const DeformConv2dDesc& desc, const De
       throw Error(ErrorCode::kUnsupported, fmt::format("deform_conv2d: forced variant '{}' declines: {}", force, why));
     }
     return *found;
+  }
+  if (!device.is_cpu) {
+    if (const DeformConv2dVariant* const tiled = choose_tiled(desc, device)) return *tiled;
   }
   for (const DeformConv2dVariant& variant : kVariants) {
     std::string why = why_unable(variant, desc, device);
@@ -127,9 +215,73 @@ void fill_args(DeformConv2dArgs& args, const DeformConv2dDesc& desc) {
   args.relu = desc.activation == Activation::kRelu ? 1 : 0;
 }
 
+/// Channels of the smallest cut: the channels of a group, cut where the deformable group changes.
+std::int64_t common_cut(const DeformConv2dParams& params, std::int64_t channels) {
+  return std::gcd(channels / params.groups, channels / params.deformable_groups);
+}
+
+void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, const DeviceFacts& device,
+                std::int64_t pixels) {
+  const DeformConv2dVariant& variant = schedule.variant;
+  const DeformConv2dParams& params = desc.params;
+  const std::int64_t channels = desc.tensors.input.sizes[1];
+  const std::int64_t outputs = outputs_per_group(desc);
+  const std::int64_t taps = params.kernel_h * params.kernel_w;
+  const int depth = tiled_depth(desc);
+  schedule.matrix = matrix_shape(desc, device);
+  schedule.packed_type = staged_type(desc, schedule.matrix);
+  // All groups have the same number of steps only if their cuts are alike: take the most that any has.
+  std::int64_t steps = 0;
+  for (std::int64_t group = 0; group < params.groups; ++group) {
+    std::int64_t sum = 0;
+    const std::int64_t last = (group + 1) * (channels / params.groups);
+    for (std::int64_t cut = last - channels / params.groups; cut < last;) {
+      const std::int64_t width = channels / params.deformable_groups;
+      const std::int64_t end = std::min((cut / width + 1) * width, last);
+      sum += taps * div_up(end - cut, std::int64_t{depth});
+      cut = end;
+    }
+    steps = std::max(steps, sum);
+  }
+  const std::int64_t slices = div_up(outputs, std::int64_t{variant.panel});
+  const std::int64_t packed = params.groups * slices * steps * depth * variant.panel;
+  const TensorView* mask = desc.tensors.mask ? &*desc.tensors.mask : nullptr;
+  schedule.index = index_width({&desc.tensors.input, &desc.tensors.offset, mask, &desc.tensors.output},
+                               {pixels + variant.rows, packed});
+  if (desc.force_wide_index) schedule.index = IndexWidth::k64;
+  schedule.args.slices_per_group = static_cast<int>(slices);
+  schedule.args.panels_per_group = static_cast<int>(slices);
+  schedule.args.steps_per_group = static_cast<int>(steps);
+  schedule.args.wide_input = is_wide(desc.tensors.input, common_cut(params, channels)) ? 1 : 0;
+  schedule.args.wide_output = is_wide(desc.tensors.output, std::gcd(outputs, std::int64_t{variant.panel})) ? 1 : 0;
+  schedule.lanes = device.lanes;
+  schedule.chunk = depth;
+  schedule.tiles = static_cast<std::size_t>(div_up(pixels, std::int64_t{variant.rows}));
+  schedule.slices = static_cast<std::size_t>(params.groups * slices);
+  schedule.local_bytes = tiled_local_bytes(variant, schedule.index, depth, schedule.packed_type);
+  schedule.packed_weight_elements = static_cast<std::size_t>(packed);
+  schedule.packed_bias_elements = static_cast<std::size_t>(params.groups * slices * variant.panel);
+  schedule.zero_elements = static_cast<std::size_t>(channels) + 16;
+}
+
 }  // namespace
 
 std::span<const DeformConv2dVariant> deform_conv2d_variant_list() noexcept { return kVariants; }
+
+bool is_wide(const TensorView& view, std::int64_t cut) {
+  const auto vector = static_cast<std::int64_t>(16 / size_of(view.type));
+  if (view.strides[1] != 1 || cut % vector != 0) return false;
+  return view.strides[0] % vector == 0 && view.strides[2] % vector == 0 && view.strides[3] % vector == 0;
+}
+
+std::size_t tiled_local_bytes(const DeformConv2dVariant& variant, IndexWidth index, int depth, DataType staged) {
+  const auto pixels = static_cast<std::size_t>(variant.rows);
+  const std::size_t index_bytes = index == IndexWidth::k32 ? 4 : 8;
+  const std::size_t corners = pixels * kTiledTaps * 4 * (index_bytes + sizeof(float));
+  const std::size_t columns = 2 * pixels * (static_cast<std::size_t>(depth) * size_of(staged) + 16);
+  const std::size_t sums = pixels * static_cast<std::size_t>(variant.panel + 4) * sizeof(float);
+  return std::max(corners + columns, sums);
+}
 
 std::size_t fused_local_bytes(const DeformConv2dVariant& variant, int lanes, IndexWidth index,
                               const DeformConv2dTile& tile) {
@@ -191,7 +343,7 @@ DeformConv2dSchedule plan_deform_conv2d(const DeformConv2dDesc& desc, const Devi
 
   const TensorView* mask = tensors.mask ? &*tensors.mask : nullptr;
   const DeformConv2dVariant& variant = schedule.variant;
-  if (variant.panel == 0) {
+  if (variant.kernel == Kernel::kReference) {
     schedule.index = index_width({&tensors.input, &tensors.offset, mask, &tensors.output}, {tensors.weight.elements()});
     if (desc.force_wide_index) schedule.index = IndexWidth::k64;
     return schedule;
@@ -205,6 +357,10 @@ DeformConv2dSchedule plan_deform_conv2d(const DeformConv2dDesc& desc, const Devi
   schedule.index = index_width({&tensors.input, &tensors.offset, mask, &tensors.output}, {pixels + kSlack, packed});
   if (desc.force_wide_index) schedule.index = IndexWidth::k64;
 
+  if (variant.kernel == Kernel::kTiled) {
+    plan_tiled(schedule, desc, device, pixels);
+    return schedule;
+  }
   const DeformConv2dTile tile = choose_tile(variant, device, schedule.index, pixels, groups, panels_per_group, depth);
   schedule.args.tile_pixels = tile.pixels;
   schedule.args.slice_panels = tile.panels;

@@ -16,11 +16,17 @@
 
 namespace dcn::ops {
 
-/// One way to run the operator. `panel` 0 is the reference.
+/// One way to run the operator.
 struct DeformConv2dVariant {
+  enum class Kernel : std::uint8_t { kReference, kFused, kTiled };
   std::string_view name;
-  int panel = 0;  ///< output channels of a register block
-  int rows = 0;   ///< output pixels of a register block
+  Kernel kernel = Kernel::kReference;
+  int panel = 0;  ///< fused: output channels of a register block; tiled: of a work-group's tile
+  int rows = 0;   ///< fused: output pixels of a register block; tiled: of a work-group's tile
+  // Tiled: how the sub-groups of a work-group share the tile.
+  int row_teams = 0;
+  int column_teams = 0;
+  bool ahead = false;  ///< reads the next step's input before it multiplies: for tiles too large to share a unit
 };
 
 /// In the order in which they are tried.
@@ -35,15 +41,17 @@ struct DeformConv2dSchedule {
   IndexWidth index = IndexWidth::k32;
   DeformConv2dArgs args{};  ///< without pointers
   bool empty = false;       ///< nothing to compute
-  // Fused variants:
+  // Fused and tiled variants:
   int lanes = 0;
   int chunk = 0;  ///< channels sampled at a time
   std::size_t tiles = 0;
   std::size_t slices = 0;  ///< of all groups
   std::size_t local_bytes = 0;
-  std::size_t packed_weight_elements = 0;  ///< f32
-  std::size_t packed_bias_elements = 0;    ///< f32
-  std::size_t zero_elements = 0;           ///< of the tensors' type
+  std::size_t packed_weight_elements = 0;  ///< fused: f32; tiled: of packed_type
+  DataType packed_type = DataType::kF32;
+  std::size_t packed_bias_elements = 0;  ///< f32
+  std::size_t zero_elements = 0;         ///< of the tensors' type
+  MatrixShape matrix{};                  ///< tiled: rows is 0 for plain multiply-adds
 };
 
 /// \param force name of a variant, or empty.
@@ -63,6 +71,16 @@ struct DeformConv2dTile {
 [[nodiscard]] DeformConv2dTile choose_tile(const DeformConv2dVariant& variant, const DeviceFacts& device,
                                            IndexWidth index, std::int64_t pixels, std::int64_t groups,
                                            std::int64_t panels_per_group, std::int64_t taps_channels);
+
+/// Whether the tiled kernel may read (write) a tensor [N, channels, H, W] 16 bytes at a time, its address aside:
+/// channels lie side by side, and no 16 bytes hold channels of two cuts of `cut` channels.
+[[nodiscard]] bool is_wide(const TensorView& view, std::int64_t cut);
+/// Whether 16 bytes can be read (written) at once from there.
+[[nodiscard]] inline bool is_aligned(const void* data) { return reinterpret_cast<std::uintptr_t>(data) % 16 == 0; }
+
+/// Local memory of one work-group of a tiled variant: the same sum as carve() in deform_conv2d_tiled.hpp.
+[[nodiscard]] std::size_t tiled_local_bytes(const DeformConv2dVariant& variant, IndexWidth index, int depth,
+                                            DataType staged);
 
 /// Local memory of one work-group: the same sum as carve() in deform_conv2d_fused.hpp.
 [[nodiscard]] std::size_t fused_local_bytes(const DeformConv2dVariant& variant, int lanes, IndexWidth index,

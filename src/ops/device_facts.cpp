@@ -3,11 +3,37 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <sycl/sycl.hpp>
+#include <vector>
 
 #include "dcn/status.hpp"
 
 namespace dcn::ops {
+
+namespace {
+
+namespace matrix = sycl::ext::oneapi::experimental::matrix;
+
+/// The shape of the units for a type, with sums in f32: the squarest that a sub-group can hold.
+MatrixShape find_shape(const std::vector<matrix::combination>& combinations, matrix::matrix_type type) {
+  MatrixShape best;
+  for (const matrix::combination& c : combinations) {
+    if (c.atype != type || c.btype != type || c.ctype != matrix::matrix_type::fp32 ||
+        c.dtype != matrix::matrix_type::fp32) {
+      continue;
+    }
+    // Where a size may be anything up to a limit, the fixed one is 0.
+    const MatrixShape shape{static_cast<int>(c.msize != 0 ? c.msize : c.max_msize),
+                            static_cast<int>(c.nsize != 0 ? c.nsize : c.max_nsize),
+                            static_cast<int>(c.ksize != 0 ? c.ksize : c.max_ksize)};
+    const auto worst_side = [](const MatrixShape& s) { return std::min(s.rows, s.columns); };
+    if (worst_side(shape) > worst_side(best)) best = shape;
+  }
+  return best;
+}
+
+}  // namespace
 
 DeviceFacts device_facts(const Queue& queue) {
   const sycl::device device = queue.native().get_device();
@@ -26,6 +52,18 @@ DeviceFacts device_facts(const Queue& queue) {
     facts.vector_registers = facts.lanes == 16 ? 32 : 16;
   } else {
     facts.lanes = has(16) ? 16 : has(32) ? 32 : static_cast<int>(sizes.empty() ? 1 : sizes.back());
+    if (device.has(sycl::aspect::ext_intel_matrix) || queue.device().backend == "cuda") {
+      const auto combinations = device.get_info<sycl::ext::oneapi::experimental::info::device::matrix_combinations>();
+      // sm_80 and newer have the shapes of tile_mma.hpp, and bf16 with them.
+      if (queue.device().backend == "cuda" && find_shape(combinations, matrix::matrix_type::bf16).rows != 0) {
+        facts.matrix_f16 = facts.matrix_bf16 = {.rows = 16, .columns = 16, .depth = 16, .mma = true};
+        facts.matrix_tf32 = {.rows = 16, .columns = 16, .depth = 8, .mma = true};
+        return facts;
+      }
+      facts.matrix_f16 = find_shape(combinations, matrix::matrix_type::fp16);
+      facts.matrix_bf16 = find_shape(combinations, matrix::matrix_type::bf16);
+      facts.matrix_tf32 = find_shape(combinations, matrix::matrix_type::tf32);
+    }
   }
   return facts;
 }

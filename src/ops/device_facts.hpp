@@ -10,6 +10,14 @@
 
 namespace dcn::ops {
 
+/// What one sub-group's matrix units multiply at once: [rows, depth] by [depth, columns], with sums in f32.
+struct MatrixShape {
+  int rows = 0;  ///< 0: no units for the type
+  int columns = 0;
+  int depth = 0;
+  bool mma = false;  ///< through NVIDIA's own instructions (kernels/tile_mma.hpp) instead of joint_matrix
+};
+
 struct DeviceFacts {
   std::string name;
   bool is_cpu = true;
@@ -19,6 +27,9 @@ struct DeviceFacts {
   int vector_registers = 32;            ///< CPU: registers of that width
   int compute_units = 1;                ///< CPU: hardware threads
   std::size_t local_bytes = 64 * 1024;  ///< local memory of a work-group
+  MatrixShape matrix_f16{};
+  MatrixShape matrix_bf16{};
+  MatrixShape matrix_tf32{};  ///< for f32 tensors, where the caller allows for its shorter mantissa
 };
 
 /// Asks the driver; a few microseconds.

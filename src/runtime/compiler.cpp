@@ -6,6 +6,7 @@
 #include <sycl/sycl.hpp>
 
 #include "dcn/status.hpp"
+#include "runtime/cuda_code.hpp"
 #include "runtime/sha256.hpp"
 #include "runtime/sources.hpp"
 #include "runtime/sycl_library.hpp"
@@ -38,6 +39,23 @@ std::string_view log_of(std::string_view message) {
 
 using SourceBundle = sycl::kernel_bundle<sycl::bundle_state::ext_oneapi_source>;
 
+/// The first thing that the compiler (2026.2) makes PTX of in a process comes out with calls of built-in functions that
+/// are not inlined and loops that are not unrolled, up to 40 times slower. So that first thing is nothing.
+void wake_ptx_compiler(const Queue& queue) {
+  constexpr const char* kNothing = R"(
+#include <sycl/ext/oneapi/free_function_queries.hpp>
+#include <sycl/ext/oneapi/kernel_properties/properties.hpp>
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((sycl::ext::oneapi::experimental::nd_range_kernel<1>)) void nothing() {}
+)";
+  static const bool awake = [&] {
+    sycl::kernel_bundle bundle = syclexp::create_kernel_bundle_from_source(
+        queue.native().get_context(), syclexp::source_language::sycl, std::string(kNothing));
+    (void)syclexp::compile(bundle, {queue.native().get_device()});
+    return true;
+  }();
+  (void)awake;
+}
+
 /// `use(source bundle, properties)`, with the compiler to itself and errors in our words.
 template <typename Use>
 auto with_compiler(const Queue& queue, const KernelSource& source, Use use) {
@@ -45,6 +63,7 @@ auto with_compiler(const Queue& queue, const KernelSource& source, Use use) {
   static std::mutex mutex;
   const std::scoped_lock lock(mutex);
   try {
+    if (queue.device().backend == "cuda") wake_ptx_compiler(queue);
     SourceBundle bundle = syclexp::create_kernel_bundle_from_source(queue.native().get_context(),
                                                                     syclexp::source_language::sycl, source.text);
     return use(bundle, syclexp::properties{syclexp::build_options{source.options}});
@@ -56,6 +75,13 @@ auto with_compiler(const Queue& queue, const KernelSource& source, Use use) {
                                               "the wheel intel-sycl-rt",
                                               sycl_library().parent_path().string())
                                         : restore_locations(log_of(error.what()), source.text);
+    if (std::string_view(error.what()).find(cuda_builtins_path()) != std::string_view::npos) {
+      throw Error(ErrorCode::kCompile,
+                  fmt::format("{} is missing, which the run-time compiler needs for NVIDIA GPUs. It carries the file "
+                              "inside; once, as root: centernet devices --install-cuda-builtins (or python -m "
+                              "sycl_dcn.doctor --install-cuda-builtins)",
+                              cuda_builtins_path()));
+    }
     throw Error(ErrorCode::kCompile,
                 fmt::format("kernel file {} does not compile for {} ({})\noptions: {}\n{}", source.key.name,
                             queue.device().name, queue.device().backend, source.key.options, log));
@@ -75,6 +101,7 @@ KernelSource prepare_source(const KernelRequest& request, const DeviceInfo& devi
   }
   KernelSource source;
   source.text = expand_source(request.source, text, find_source);
+  if (device.backend == "cuda") source.text = split_entries(source.text);
   source.options = compile_options(request.macros, request.options);
   source.options.emplace_back(kOneImage);
   source.key = {.name = std::string(request.source),

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -45,6 +46,25 @@ const bool announced = [] {
   announce_cpu_driver();
   return true;
 }();
+
+/// Tells the run-time compiler which of NVIDIA's instruction sets to write, which it does not ask the device for: its
+/// own choice has no matrix units for bf16 and tf32. One choice for the process, so the oldest device decides.
+/// Variables that the user has set are left alone. Must run before the first compilation of the process.
+void announce_cuda_target(std::span<const sycl::device> devices) {
+  constexpr const char* kTarget = "SYCL_JIT_AMDGCN_PTX_TARGET_CPU";
+  constexpr const char* kFeatures = "SYCL_JIT_AMDGCN_PTX_TARGET_FEATURES";
+  if (std::getenv(kTarget) != nullptr || std::getenv(kFeatures) != nullptr) return;
+  double oldest = 0.0;  // compute capability
+  for (const sycl::device& device : devices) {
+    if (device.get_backend() != sycl::backend::ext_oneapi_cuda) continue;
+    const double capability = std::atof(device.get_info<sycl::info::device::backend_version>().c_str());
+    oldest = oldest == 0.0 ? capability : std::min(oldest, capability);
+  }
+  if (oldest < 8.0) return;
+  // The drivers of newer devices take code for older ones.
+  setenv(kTarget, oldest < 9.0 ? "sm_80" : "sm_90", 0);
+  setenv(kFeatures, oldest < 9.0 ? "+ptx70" : "+ptx78", 0);
+}
 
 std::string_view backend_name(sycl::backend backend) {
   switch (backend) {
@@ -118,6 +138,7 @@ class Registry {
       // What the runtime says when a selector in the environment matches nothing: the same as an empty list.
       verbose(Topic::kDispatch, "no devices: {}", error.what());
     }
+    announce_cuda_target(found);
     for (const sycl::device& device : found) {
       DeviceInfo info;
       try {

@@ -78,14 +78,19 @@ class Builder {
   KernelOrigin fill(Slot& slot) {
     if (from_cache(slot, DiskCache::instance())) return KernelOrigin::kDiskCache;
     if (from_cache(slot, DiskCache::of_build()) || from_prebuilt(slot)) return KernelOrigin::kBuiltIn;
+    if (queue_.device().backend == "cuda") {
+      // Its compiler gives no portable code to link: what comes out is for the device at once.
+      build(slot);
+      return KernelOrigin::kCompiled;
+    }
     std::vector<char> object = compile_to_object(queue_, code_.source());
     try {
       link(slot, std::move(object));
     } catch (const sycl::exception& error) {
       // Code that calls the runtime's support library (conversions of sycl::ext::oneapi::bfloat16) links only as part
-      // of a build in one go, which gives nothing that can be kept on disk.
-      verbose(Topic::kCompile, "{}: built in one go and not cached, since it does not link: {}", name(), error.what());
-      keep(slot, {nullptr, std::nullopt, build_executable(queue_, code_.source())});
+      // of a build in one go.
+      verbose(Topic::kCompile, "{}: built in one go, since it does not link: {}", name(), error.what());
+      build(slot);
     }
     return KernelOrigin::kCompiled;
   }
@@ -116,6 +121,12 @@ class Builder {
       }
     }
     return false;
+  }
+
+  void build(Slot& slot) {
+    LoadedBundle bundle{nullptr, std::nullopt, build_executable(queue_, code_.source())};
+    code_.store(DiskCache::instance(), bundle);
+    keep(slot, std::move(bundle));
   }
 
   void link(Slot& slot, std::vector<char> object) {

@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <array>
+#include <cstdint>
+#include <cstring>
 #include <span>
 #include <sycl/sycl.hpp>
 
 #include "dcn/status.hpp"
+#include "runtime/cuda_code.hpp"
 #include "runtime/sycl_error.hpp"
 #include "runtime/verbose.hpp"
 
@@ -40,6 +44,21 @@ void check_range(const Queue& queue, const Kernel& kernel, const LaunchRange& ra
   }
 }
 
+/// Sets the argument struct, in words where entries take it so (cuda_code.hpp). Returns the next argument's index.
+int set_struct(sycl::handler& handler, const void* args, std::size_t bytes, bool in_words) {
+  using sycl::ext::oneapi::experimental::raw_kernel_arg;
+  if (!in_words) {
+    handler.set_arg(0, raw_kernel_arg(args, bytes));
+    return 1;
+  }
+  std::array<std::uint64_t, kEntryWords> words{};
+  std::memcpy(words.data(), args, bytes);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    handler.set_arg(static_cast<int>(i), raw_kernel_arg(&words[i], sizeof(words[i])));
+  }
+  return static_cast<int>(words.size());
+}
+
 template <int Dims>
 void parallel_for(sycl::handler& handler, const LaunchRange& range, const sycl::kernel& kernel) {
   const auto make = [&](auto value) {
@@ -64,9 +83,9 @@ void launch_bytes(const Queue& queue, const Kernel& kernel, const LaunchRange& r
           local_bytes == 0 ? "" : fmt::format(", {} bytes of local memory", local_bytes));
   try {
     queue.native().submit([&](sycl::handler& handler) {
-      handler.set_arg(0, sycl::ext::oneapi::experimental::raw_kernel_arg(args, args_bytes));
+      const int next = set_struct(handler, args, args_bytes, queue.device().backend == "cuda");
       if (local_bytes != 0) {
-        handler.set_arg(1, sycl::local_accessor<LocalUnit, 1>(div_up(local_bytes, sizeof(LocalUnit)), handler));
+        handler.set_arg(next, sycl::local_accessor<LocalUnit, 1>(div_up(local_bytes, sizeof(LocalUnit)), handler));
       }
       if (range.dims == 1) {
         parallel_for<1>(handler, range, *kernel.native);

@@ -41,8 +41,8 @@ struct LaunchRange {
   return range_1d(div_up(count, kGroup), kGroup);
 }
 
-/// What every device takes as kernel arguments; CUDA's 4 KiB is the tightest.
-inline constexpr std::size_t kMaxArgumentBytes = 2048;
+/// What every device takes as kernel arguments; what cuda_code.hpp makes words of.
+inline constexpr std::size_t kMaxArgumentBytes = 768;
 
 /// Same as launch() below for an argument struct whose type is known only by its bytes.
 void launch_bytes(const Queue& queue, const Kernel& kernel, const LaunchRange& range, const void* args,

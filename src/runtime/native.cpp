@@ -4,6 +4,7 @@
 #include <sycl/sycl.hpp>
 #include <utility>
 
+#include "runtime/cuda_code.hpp"
 #include "runtime/kernel_key.hpp"
 #include "runtime/sycl_library.hpp"
 #include "runtime/verbose.hpp"
@@ -61,7 +62,8 @@ LoadedBundle NativeCode::link(std::vector<char> object) const {
 bool NativeCode::store(const DiskCache& cache, const LoadedBundle& bundle) const {
   std::string why = "it comes without code";
   try {
-    const std::vector<char> content = bundle.executable.ext_oneapi_get_content();
+    std::vector<char> content = bundle.executable.ext_oneapi_get_content();
+    mend_target(content);
     // Some bundles give a shell without code: look before it replaces anything.
     if (!read(content).executable.empty()) {
       cache.store(key_, content);

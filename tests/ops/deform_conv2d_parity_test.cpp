@@ -74,8 +74,8 @@ TEST(DeformConv2dParity, FormulaIsTheOriginals) {
   }
 }
 
-TEST(DeformConv2dParity, F32Nhwc) { expect_parity(DataType::kF32, Layout::kNhwc, deform_conv2d_variants(), true); }
-TEST(DeformConv2dParity, F32Nchw) { expect_parity(DataType::kF32, Layout::kNchw, deform_conv2d_variants()); }
+TEST(DeformConv2dParity, F32Nhwc) { expect_parity(DataType::kF32, Layout::kNhwc, test_variants(), true); }
+TEST(DeformConv2dParity, F32Nchw) { expect_parity(DataType::kF32, Layout::kNchw, test_variants()); }
 TEST(DeformConv2dParity, F32Slices) { expect_parity(DataType::kF32, Layout::kNhwcSlice, {"fused_64", "reference"}); }
 TEST(DeformConv2dParity, F32Strided) { expect_parity(DataType::kF32, Layout::kStrided, {"fused_64", "reference"}); }
 TEST(DeformConv2dParity, F64Nhwc) { expect_parity(DataType::kF64, Layout::kNhwc, {"reference"}, true); }

@@ -3,6 +3,7 @@
 #include "ops/deform_conv2d_plan.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
@@ -31,6 +32,11 @@ DeviceFacts avx2() {
 }
 DeviceFacts cuda() {
   return {.name = "CUDA", .is_cpu = false, .lanes = 32, .compute_units = 132, .local_bytes = 48 * 1024};
+}
+
+const ops::DeformConv2dVariant& fused_64() {
+  const auto list = ops::deform_conv2d_variant_list();
+  return *std::find_if(list.begin(), list.end(), [](const auto& variant) { return variant.name == "fused_64"; });
 }
 
 /// A valid call; its memory is one byte that nobody reads.
@@ -229,7 +235,7 @@ TEST(DeformConv2dWide, ReadsAndWritesPast2To31Elements) {
     }
   };
   for_all([&](auto... i) { *at(input, i...) = static_cast<float>(inputs.input.at(i...)); });
-  for (const std::string variant : {"fused_64", "reference"}) {
+  for (const std::string variant : {"fused_64", "tiled_64x64", "reference"}) {
     for_all([&](auto... i) { *at(output, i...) = std::numeric_limits<float>::quiet_NaN(); });
     DeformConv2dDesc desc;
     desc.tensors = {.input = input,
@@ -267,7 +273,34 @@ TEST(DeformConv2dVariants, TheFirstThatSuitsIsChosen) {
   EXPECT_EQ(chosen(avx512(), 10), "fused_16");
   EXPECT_EQ(chosen(avx512(), 64, DataType::kF64), "reference");
   EXPECT_EQ(chosen(avx2(), 64), "fused_16");
-  EXPECT_EQ(chosen(cuda(), 64), "fused_64");
+  EXPECT_EQ(chosen(cuda(), 64, DataType::kF64), "reference");
+}
+
+TEST(DeformConv2dVariants, GpusTakeTheTileThatFillsThem) {
+  DeviceFacts device = cuda();
+  device.local_bytes = 227 * 1024;
+  device.matrix_f16 = {.rows = 16, .columns = 16, .depth = 16};
+  const auto chosen = [&](std::int64_t channels, std::int64_t outputs, std::int64_t size, DataType type) {
+    DeformConv2dDesc desc = valid_desc(type, channels, outputs);
+    for (TensorView* view : {&desc.tensors.input, &desc.tensors.offset, &*desc.tensors.mask, &desc.tensors.output}) {
+      *view = TensorView::activation(view->data, type, MemoryFormat::kNhwc, 16, view->sizes[1], size, size);
+    }
+    return ops::plan_deform_conv2d(desc, device, "");
+  };
+  const auto large = chosen(64, 64, 128, DataType::kF16);
+  EXPECT_EQ(large.matrix.rows, 16);
+  EXPECT_EQ(large.variant.panel, 64);
+  EXPECT_GE(large.tiles * large.slices, 132U);
+  // f32 takes the matrix units for tf32 only where the caller allows for them.
+  EXPECT_EQ(chosen(64, 64, 128, DataType::kF32).matrix.rows, 0);
+  const auto small = chosen(512, 256, 16, DataType::kF16);
+  EXPECT_GE(small.tiles * small.slices, 132U);
+  for (const auto& schedule : {large, small}) {
+    EXPECT_EQ(schedule.variant.kernel, ops::DeformConv2dVariant::Kernel::kTiled);
+    EXPECT_LE(schedule.local_bytes, device.local_bytes);
+    EXPECT_EQ(schedule.args.wide_input, 1);
+    EXPECT_EQ(schedule.args.wide_output, 1);
+  }
 }
 
 TEST(DeformConv2dVariants, DepthWiseTakesTheReference) {
@@ -279,9 +312,9 @@ TEST(DeformConv2dVariants, DepthWiseTakesTheReference) {
 }
 
 TEST(DeformConv2dVariants, UnknownNamesAreErrors) {
-  expect_error(
-      [] { (void)ops::plan_deform_conv2d(valid_desc(), avx512(), "fastest"); },
-      "deform_conv2d: forced variant 'fastest' does not exist: one of fused_64, fused_32, fused_16, reference");
+  expect_error([] { (void)ops::plan_deform_conv2d(valid_desc(), avx512(), "fastest"); },
+               fmt::format("deform_conv2d: forced variant 'fastest' does not exist: one of {}",
+                           fmt::join(deform_conv2d_variants(), ", ")));
 }
 
 TEST(DeformConv2dVariants, DecliningOnesSayWhy) {
@@ -294,8 +327,8 @@ TEST(DeformConv2dVariants, DecliningOnesSayWhy) {
                ErrorCode::kUnsupported);
   DeviceFacts tiny = avx512();
   tiny.local_bytes = 1024;
-  const std::string needed = std::to_string(
-      ops::fused_local_bytes(ops::deform_conv2d_variant_list()[0], 16, IndexWidth::k64, {.pixels = 6, .panels = 1}));
+  const std::string needed =
+      std::to_string(ops::fused_local_bytes(fused_64(), 16, IndexWidth::k64, {.pixels = 6, .panels = 1}));
   expect_error([&] { (void)ops::plan_deform_conv2d(valid_desc(), tiny, "fused_64"); },
                "deform_conv2d: forced variant 'fused_64' declines: it needs " + needed +
                    " bytes of local memory, the device has 1024",
@@ -314,7 +347,7 @@ TEST(DeformConv2dVariants, TypesThatTheDeviceLacksAreErrors) {
 
 TEST(DeformConv2dVariants, TheEnvironmentForcesAsTheDescDoes) {
   const DeformConv2dDesc desc = valid_desc();
-  setenv("DCN_FORCE_VARIANT", "fused_16", 1);
+  setenv("DCN_FORCE_VARIANT", "fused_32", 1);
   const DeformConv2dPlan forced(test_queue(), desc);
   DeformConv2dDesc both = desc;
   both.force_variant = "reference";
@@ -322,7 +355,7 @@ TEST(DeformConv2dVariants, TheEnvironmentForcesAsTheDescDoes) {
   setenv("DCN_FORCE_VARIANT", "nonsense", 1);
   EXPECT_THROW(DeformConv2dPlan(test_queue(), desc), Error);
   unsetenv("DCN_FORCE_VARIANT");
-  EXPECT_EQ(forced.variant(), "fused_16");
+  EXPECT_EQ(forced.variant(), "fused_32");
   EXPECT_EQ(desc_wins.variant(), "reference");
   EXPECT_EQ(DeformConv2dPlan(test_queue(), desc).variant(),
             ops::plan_deform_conv2d(desc, ops::device_facts(test_queue()), "").variant.name);
@@ -332,7 +365,7 @@ TEST(DeformConv2dVariants, TheEnvironmentForcesAsTheDescDoes) {
 TEST(DeformConv2dTiles, CoverEverythingWithinLocalMemory) {
   for (const DeviceFacts& device : {avx512(), avx2(), cuda()}) {
     for (const auto& variant : ops::deform_conv2d_variant_list()) {
-      if (variant.panel == 0 || variant.panel % device.lanes != 0) continue;
+      if (variant.kernel != ops::DeformConv2dVariant::Kernel::kFused || variant.panel % device.lanes != 0) continue;
       for (const std::int64_t pixels : {1, 5, 16, 97, 256, 1024, 16384, 1 << 22}) {
         for (const std::int64_t panels : {1, 2, 3, 4, 7, 32}) {
           for (const std::int64_t groups : {1, 3}) {
@@ -357,8 +390,7 @@ TEST(DeformConv2dTiles, SmallPicturesStillFillAllCores) {
   for (const int cores : {2, 4, 8, 16}) {
     device.compute_units = cores;
     // DLA-34's smallest deformable layer: 512 -> 256 channels at 16x16.
-    const auto tile =
-        ops::choose_tile(ops::deform_conv2d_variant_list()[0], device, IndexWidth::k32, 256, 1, 4, 512 * 9);
+    const auto tile = ops::choose_tile(fused_64(), device, IndexWidth::k32, 256, 1, 4, 512 * 9);
     const std::int64_t work_groups = (256 + tile.pixels - 1) / tile.pixels * ((4 + tile.panels - 1) / tile.panels);
     EXPECT_GE(work_groups, cores);
   }
@@ -442,7 +474,7 @@ TEST_F(DeformConv2dPlanRun, RefusesOtherTensors) {
 }
 
 TEST_F(DeformConv2dPlanRun, RunsAgainWithOtherDataAndWeights) {
-  for (const std::string& variant : deform_conv2d_variants()) {
+  for (const std::string& variant : test_variants()) {
     desc_.force_variant = variant;
     DeformConv2dPlan first(test_queue(), desc_);
     DeformConv2dPlan plan = std::move(first);
@@ -468,7 +500,7 @@ TEST_F(DeformConv2dPlanRun, RunsAgainWithOtherDataAndWeights) {
 
 /// The packed weights belong to the plan: the user's may change as soon as the queue is idle.
 TEST_F(DeformConv2dPlanRun, KeepsItsOwnWeights) {
-  for (const std::string& variant : deform_conv2d_variants()) {
+  for (const std::string& variant : test_variants()) {
     desc_.force_variant = variant;
     DeformConv2dPlan plan(test_queue(), desc_);
     {

@@ -8,6 +8,9 @@
 #include <random>
 #include <stdexcept>
 
+#include "ops/deform_conv2d_plan.hpp"
+#include "ops/device_facts.hpp"
+
 namespace dcn::test {
 
 namespace {
@@ -217,6 +220,18 @@ double largest_magnitude(const HostTensor& a) {
   double largest = 0;
   for (const double value : a.values) largest = std::max(largest, std::abs(value));
   return largest;
+}
+
+std::vector<std::string> test_variants() {
+  std::vector<std::string> names;
+  const ops::DeviceFacts device = ops::device_facts(test_queue());
+  for (const ops::DeformConv2dVariant& variant : ops::deform_conv2d_variant_list()) {
+    using Kernel = ops::DeformConv2dVariant::Kernel;
+    if (variant.kernel == Kernel::kTiled && device.is_cpu && variant.name != "tiled_64x64") continue;
+    if (variant.kernel == Kernel::kFused && variant.panel % device.lanes != 0) continue;
+    names.emplace_back(variant.name);
+  }
+  return names;
 }
 
 }  // namespace dcn::test

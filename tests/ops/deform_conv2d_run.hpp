@@ -39,4 +39,7 @@ struct DeformConv2dResult {
 [[nodiscard]] double largest_difference(const HostTensor& a, const HostTensor& b);
 [[nodiscard]] double largest_magnitude(const HostTensor& a);
 
+/// The variants that tests run on the device that they have: those of its kind, one of the others, and the reference.
+[[nodiscard]] std::vector<std::string> test_variants();
+
 }  // namespace dcn::test

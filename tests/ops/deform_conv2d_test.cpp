@@ -45,7 +45,7 @@ void expect_f32(const DeformConv2dCase& c, bool wide = false) {
   const DeformConv2dInputs inputs = make_inputs(c).rounded(DataType::kF32);
   const HostTensor expected = reference(c, inputs);
   const double error = kTolerance * std::max(largest_magnitude(expected), 1e-30);
-  for (const std::string& variant : deform_conv2d_variants()) {
+  for (const std::string& variant : test_variants()) {
     expect_formula(c, inputs, expected, DataType::kF32, variant, error, wide);
   }
 }
@@ -74,13 +74,14 @@ TEST(DeformConv2d, RandomCases) {
 
 TEST(DeformConv2d, RandomCasesInF16) {
   std::mt19937 generator(11);
-  for (int i = 0; i < 20; ++i) expect_half(random_case(generator), DataType::kF16, {"fused_64", "reference"});
+  for (int i = 0; i < 20; ++i)
+    expect_half(random_case(generator), DataType::kF16, {"fused_64", "tiled_64x64", "reference"});
 }
 
 TEST(DeformConv2d, RandomCasesInBf16) {
   std::mt19937 generator(12);
   for (int i = 0; i < 20; ++i) {
-    expect_half(random_case(generator), DataType::kBf16, {"fused_64", "fused_32", "reference"});
+    expect_half(random_case(generator), DataType::kBf16, {"fused_64", "fused_32", "tiled_64x64", "reference"});
   }
 }
 
@@ -116,7 +117,7 @@ TEST(DeformConv2d, RandomCasesWithWideIndices) {
 TEST(DeformConv2d, LayoutsGiveTheSameBits) {
   DeformConv2dCase c = DeformConv2dCase::parse("n=2 c=48 o=70 in=13x9 mask=logit relu=1 dg=2");
   const DeformConv2dInputs inputs = make_inputs(c).rounded(DataType::kF32);
-  for (const char* variant : {"fused_64", "reference"}) {
+  for (const char* variant : {"fused_64", "tiled_64x64", "reference"}) {
     const HostTensor native = run_on_device(c, inputs, DataType::kF32, variant).output;
     for (const Layout layout : {Layout::kNchw, Layout::kNhwcSlice, Layout::kStrided}) {
       DeformConv2dCase other = c;
@@ -142,7 +143,7 @@ TEST(DeformConv2d, OutsidePositionsDoNotReadThePicture) {
   DeformConv2dInputs inputs = make_inputs(c).rounded(DataType::kF32);
   for (double& value : inputs.offset.values) value = value < 0 ? -100 : 100;
   for (double& value : inputs.input.values) value = std::nan("");
-  for (const std::string& variant : deform_conv2d_variants()) {
+  for (const std::string& variant : test_variants()) {
     const DeformConv2dResult result = run_on_device(c, inputs, DataType::kF32, variant);
     for (std::size_t i = 0; i < result.output.values.size(); ++i) {
       ASSERT_EQ(result.output.values[i], inputs.bias.values[i / 36]) << variant;
@@ -154,7 +155,7 @@ TEST(DeformConv2d, NanOfThePictureReachesTheOutputThroughRelu) {
   const DeformConv2dCase c = DeformConv2dCase::parse("c=16 o=16 in=3x3 k=1x1 pad=0 offsets=zero relu=1");
   DeformConv2dInputs inputs = make_inputs(c).rounded(DataType::kF32);
   inputs.input.at(0, 3, 1, 1) = std::nan("");
-  for (const std::string& variant : deform_conv2d_variants()) {
+  for (const std::string& variant : test_variants()) {
     const HostTensor output = run_on_device(c, inputs, DataType::kF32, variant).output;
     EXPECT_TRUE(std::isnan(output.at(0, 0, 1, 1))) << variant;
     EXPECT_FALSE(std::isnan(output.at(0, 0, 2, 2))) << variant;
@@ -184,7 +185,7 @@ TEST(DeformConv2d, ZeroOffsetsAreAPlainConvolution) {
 }
 
 TEST(DeformConv2d, BatchZeroDoesNothing) {
-  for (const std::string& variant : deform_conv2d_variants()) {
+  for (const std::string& variant : test_variants()) {
     const DeformConv2dCase c = DeformConv2dCase::parse("n=0 c=16 o=16 in=6x6");
     const DeformConv2dResult result = run_on_device(c, make_inputs(c), DataType::kF32, variant);
     EXPECT_EQ(result.damage, "");

@@ -1,0 +1,387 @@
+/// \file deform_conv2d_tiled.hpp
+/// Deformable convolution in one pass, for GPUs: a work-group of many sub-groups samples a tile of output pixels, one
+/// tap and a few channels at a time, into local memory, while it multiplies the step before by packed weights, on the
+/// device's matrix units where it has some. No columns reach global memory, and the output is written once.
+///
+/// Lanes are channels while sampling (16 bytes each), so that a sub-group reads whole cache lines; where the input's
+/// channels do not lie side by side they are pixels.
+///
+/// Macros: DCN_T_*, DCN_INDEX (deform_common.hpp);
+///   DCN_LANES                  size of the sub-group
+///   DCN_PIXELS, DCN_OUTPUTS    the tile: output pixels times output channels of one work-group
+///   DCN_DEPTH                  channels of one step
+///   DCN_ROW_TEAMS, DCN_COLUMN_TEAMS   how the sub-groups share the tile
+///   DCN_AHEAD                  1: the next step's input is read before this step is multiplied
+///   DCN_MMA                    multiply by NVIDIA's mma.sync; or, for joint_matrix,
+///   DCN_MATRIX_ROWS, _COLUMNS, _DEPTH  the shape of the matrix units' product; none of them: plain multiply-adds
+#include <sycl/accessor.hpp>
+#include <sycl/builtins.hpp>
+#include <sycl/group.hpp>
+#include <sycl/group_barrier.hpp>
+#include <sycl/sub_group.hpp>
+#include <sycl/vector.hpp>
+
+#include "deform_common.hpp"
+#include "deform_conv2d_args.hpp"
+#include "tile_matrix.hpp"
+
+namespace syclexp = sycl::ext::oneapi::experimental;
+
+constexpr int kLanes = DCN_LANES;
+constexpr int kPixels = DCN_PIXELS;
+constexpr int kOutputs = DCN_OUTPUTS;
+constexpr int kDepth = DCN_DEPTH;
+constexpr int kTeams = DCN_ROW_TEAMS * DCN_COLUMN_TEAMS;
+constexpr int kThreads = kTeams * kLanes;
+constexpr bool kAhead = DCN_AHEAD != 0;
+constexpr int kStride = kDepth + kStagePad;          ///< of a row of the column, in elements
+constexpr int kVector = 16 / int{sizeof(Element)};   ///< elements of the widest load
+constexpr int kPacks = kDepth / kVector;             ///< loads that a pixel's channels of one step take
+constexpr int kPixelStep = kThreads / kPixels;       ///< taps located side by side
+constexpr int kItems = kPixels * kPacks / kThreads;  ///< loads per corner and work-item in one step
+static_assert(kThreads % kPixels == 0 && kPixels * kPacks % kThreads == 0 && kDepth % kVector == 0);
+
+struct alignas(16) Pack {
+  Element value[kVector];
+};
+
+/// One tap of one pixel: where its corners' channel 0 are, as element indices, below 0 outside.
+struct alignas(16) Corners {
+  Index at[4];
+};
+struct alignas(16) Weights {
+  float of[4];
+};
+
+/// The parts of local memory; the host computes the same sum (tiled_local_bytes).
+struct Tile {
+  Stage* column;     ///< [2][kPixels][kStride]: sampled input of this step and the next
+  Corners* corners;  ///< [kTiledTaps][kPixels]
+  Weights* weights;  ///< [kTiledTaps][kPixels]
+  float* sum;        ///< [kPixels][kOutputs + kSumPad], in place of all the others at the end
+};
+
+DCN_INLINE Tile carve(unsigned char* memory) {
+  Tile tile;
+  tile.corners = reinterpret_cast<Corners*>(memory);
+  tile.weights = reinterpret_cast<Weights*>(tile.corners + kTiledTaps * kPixels);
+  tile.column = reinterpret_cast<Stage*>(tile.weights + kTiledTaps * kPixels);
+  tile.sum = reinterpret_cast<float*>(memory);
+  return tile;
+}
+
+/// One output pixel, as a work-item sees it.
+struct Pixel {
+  bool valid;
+  Index input, offset, mask, output;  ///< element indices
+  int y, x;                           ///< of tap (0, 0) without offset
+};
+
+DCN_INLINE Pixel find_pixel(const DeformConv2dArgs& args, Index first, int m) {
+  const Index pixels = static_cast<Index>(args.batch * args.out_height * args.out_width);
+  Index id = first + m;
+  Pixel pixel;
+  pixel.valid = id < pixels;
+  id = pixel.valid ? id : 0;
+  const Index width = static_cast<Index>(args.out_width);
+  const Index height = static_cast<Index>(args.out_height);
+  const Index row = id / width;
+  const Index x = id - row * width;
+  const Index n = row / height;
+  const Index y = row - n * height;
+  pixel.input = n * static_cast<Index>(args.input_stride[0]);
+  pixel.offset = n * static_cast<Index>(args.offset_stride[0]) + y * static_cast<Index>(args.offset_stride[2]) +
+                 x * static_cast<Index>(args.offset_stride[3]);
+  pixel.mask = n * static_cast<Index>(args.mask_stride[0]) + y * static_cast<Index>(args.mask_stride[2]) +
+               x * static_cast<Index>(args.mask_stride[3]);
+  pixel.output = n * static_cast<Index>(args.output_stride[0]) + y * static_cast<Index>(args.output_stride[2]) +
+                 x * static_cast<Index>(args.output_stride[3]);
+  pixel.y = static_cast<int>(y) * args.stride_h - args.padding_h;
+  pixel.x = static_cast<int>(x) * args.stride_w - args.padding_w;
+  return pixel;
+}
+
+/// Corners and their weights of one tap and pixel. A corner outside of the picture is marked: multiplying by a zero
+/// weight would let a NaN of an unrelated element through.
+DCN_INLINE void locate(const DeformConv2dArgs& args, const Pixel& pixel, int tap, int deformable_group,
+                       Corners& corners, Weights& weights) {
+  const int taps = args.kernel_h * args.kernel_w;
+  const int tap_y = tap / args.kernel_w;
+  const int tap_x = tap - tap_y * args.kernel_w;
+  const auto* offset = static_cast<const Element*>(args.offset);
+  const auto* mask = static_cast<const Element*>(args.mask);
+  const Index dy_at = pixel.offset + static_cast<Index>(deformable_group * 2 * taps + 2 * tap) *
+                                         static_cast<Index>(args.offset_stride[1]);
+  float y = static_cast<float>(pixel.y + tap_y * args.dilation_h) + load(offset[dy_at]);
+  float x = static_cast<float>(pixel.x + tap_x * args.dilation_w) +
+            load(offset[dy_at + static_cast<Index>(args.offset_stride[1])]);
+  const float height = static_cast<float>(args.height);
+  const float width = static_cast<float>(args.width);
+  // False for NaN as well.
+  const bool inside = pixel.valid & (y > -1.0f) & (x > -1.0f) & (y < height) & (x < width);
+  y = inside ? y : 0.0f;
+  x = inside ? x : 0.0f;
+  float factor = 1.0f;
+  if (mask != nullptr) {
+    factor = load(
+        mask[pixel.mask + static_cast<Index>(deformable_group * taps + tap) * static_cast<Index>(args.mask_stride[1])]);
+    if (args.mask_is_logit) factor = 1.0f / (1.0f + sycl::exp(-factor));
+    factor = inside ? factor : 0.0f;
+  }
+  const float floor_y = sycl::floor(y);
+  const float floor_x = sycl::floor(x);
+  const float low_y = y - floor_y;
+  const float low_x = x - floor_x;
+  const bool top = inside & (floor_y >= 0.0f);
+  const bool bottom = inside & (floor_y < height - 1.0f);
+  const bool left = floor_x >= 0.0f;
+  const bool right = floor_x < width - 1.0f;
+  const Index step_y = static_cast<Index>(args.input_stride[2]);
+  const Index step_x = static_cast<Index>(args.input_stride[3]);
+  const Index at = pixel.input + static_cast<Index>(floor_y) * step_y + static_cast<Index>(floor_x) * step_x;
+  corners = {{(top & left) ? at : -1, (top & right) ? at + step_x : -1, (bottom & left) ? at + step_y : -1,
+              (bottom & right) ? at + (step_y + step_x) : -1}};
+  const float upper = (1.0f - low_y) * factor;
+  const float lower = low_y * factor;
+  weights = {{upper * (1.0f - low_x), upper * low_x, lower * (1.0f - low_x), lower * low_x}};
+}
+
+/// What a work-item reads for one step: a pack of each corner of its pixels.
+struct Fetched {
+  Pack corner[kItems][4];
+};
+
+/// Channels [channel, channel + kDepth) of a tap, whose place among the located ones is `slot`; zeros from `end` on.
+DCN_INLINE void fetch(const DeformConv2dArgs& args, const Tile& tile, int slot, int channel, int end, int thread,
+                      Fetched& fetched) {
+  const auto* input = static_cast<const Element*>(args.input);
+  const auto* zeros = static_cast<const Element*>(args.zeros);
+#pragma unroll
+  for (int i = 0; i < kItems; ++i) {
+    const int id = thread + i * kThreads;
+    const int m = id / kPacks;
+    const int c = channel + (id - m * kPacks) * kVector;
+    const Corners corners = tile.corners[slot * kPixels + m];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      const Index at = corners.at[j];
+      const Element* from = (at >= 0) & (c < end) ? input + at + c : zeros;
+      fetched.corner[i][j] = *reinterpret_cast<const Pack*>(from);
+    }
+  }
+}
+
+/// The same bits whichever way the corners were read.
+DCN_INLINE float weigh(const Weights& weights, float corner0, float corner1, float corner2, float corner3) {
+  return sycl::fma(weights.of[3], corner3,
+                   sycl::fma(weights.of[2], corner2, sycl::fma(weights.of[1], corner1, weights.of[0] * corner0)));
+}
+
+/// Weighs what fetch() read and puts it into the column.
+DCN_INLINE void blend(const Tile& tile, int slot, int buffer, int thread, const Fetched& fetched) {
+#pragma unroll
+  for (int i = 0; i < kItems; ++i) {
+    const int id = thread + i * kThreads;
+    const int m = id / kPacks;
+    const Weights weights = tile.weights[slot * kPixels + m];
+    struct alignas(16) {
+      Stage value[kVector];
+    } staged;
+#pragma unroll
+    for (int c = 0; c < kVector; ++c) {
+      staged.value[c] = stage(weigh(weights, load(fetched.corner[i][0].value[c]), load(fetched.corner[i][1].value[c]),
+                                    load(fetched.corner[i][2].value[c]), load(fetched.corner[i][3].value[c])));
+    }
+    Stage* column = tile.column + (buffer * kPixels + m) * kStride + (id - m * kPacks) * kVector;
+    *reinterpret_cast<decltype(staged)*>(column) = staged;
+  }
+}
+
+/// fetch() and blend() for any channel stride and alignment, an element at a time. Lanes are pixels.
+DCN_INLINE void sample_strided(const DeformConv2dArgs& args, const Tile& tile, int slot, int channel, int end,
+                               int buffer, int thread) {
+  const auto* input = static_cast<const Element*>(args.input);
+  const Index stride = static_cast<Index>(args.input_stride[1]);
+  const int m = thread % kPixels;
+  const Corners corners = tile.corners[slot * kPixels + m];
+  const Weights weights = tile.weights[slot * kPixels + m];
+  Stage* column = tile.column + (buffer * kPixels + m) * kStride;
+  for (int c = thread / kPixels; c < kDepth; c += kPixelStep) {
+    float corner[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    if (channel + c < end) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        if (corners.at[j] >= 0) corner[j] = load(input[corners.at[j] + static_cast<Index>(channel + c) * stride]);
+      }
+    }
+    column[c] = stage(weigh(weights, corner[0], corner[1], corner[2], corner[3]));
+  }
+}
+
+/// Bias, activation, rounding, writing. The slice has `outputs` output channels from `first` on.
+DCN_INLINE void write(const DeformConv2dArgs& args, const Tile& tile, Index first_pixel, const float* bias, int first,
+                      int outputs, int thread) {
+  auto* output = static_cast<Element*>(args.output);
+  const auto finish = [&](float value, float shift) {
+    value += shift;
+    // Not fmax: NaN must stay NaN.
+    return store((args.relu != 0) & (value < 0.0f) ? 0.0f : value);
+  };
+  if (args.wide_output) {
+    constexpr int kRowPacks = kOutputs / kVector;
+    for (int id = thread; id < kPixels * kRowPacks; id += kThreads) {
+      const int m = id / kRowPacks;
+      const int o = (id - m * kRowPacks) * kVector;
+      const Pixel pixel = find_pixel(args, first_pixel, m);
+      if (!pixel.valid || o >= outputs) continue;
+      Pack pack;
+#pragma unroll
+      for (int c = 0; c < kVector; ++c) {
+        pack.value[c] = finish(tile.sum[m * (kOutputs + kSumPad) + o + c], bias[o + c]);
+      }
+      *reinterpret_cast<Pack*>(output + pixel.output + first + o) = pack;
+    }
+    return;
+  }
+  const Index stride = static_cast<Index>(args.output_stride[1]);
+  const int m = thread % kPixels;
+  const Pixel pixel = find_pixel(args, first_pixel, m);
+  if (!pixel.valid) return;
+  for (int o = thread / kPixels; o < outputs; o += kPixelStep) {
+    output[pixel.output + static_cast<Index>(first + o) * stride] =
+        finish(tile.sum[m * (kOutputs + kSumPad) + o], bias[o]);
+  }
+}
+
+/// Work-groups: [groups * slices_per_group, tiles].
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
+    SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>))
+        SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<1, kThreads>)) void deform_conv2d_tiled(
+            DeformConv2dArgs args, sycl::local_accessor<sycl::vec<unsigned, 4>, 1> local) {
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<2>();
+  const auto threads = item.get_group();
+  const auto sub_group = sycl::ext::oneapi::this_work_item::get_sub_group();
+  const int thread = static_cast<int>(item.get_local_id(1));
+  const int team = thread / kLanes;
+  const Tile tile = carve(reinterpret_cast<unsigned char*>(local.get_multi_ptr<sycl::access::decorated::no>().get()));
+
+  const Index first_pixel = static_cast<Index>(item.get_group(1)) * kPixels;
+  const int group = static_cast<int>(item.get_group(0)) / args.slices_per_group;
+  const int slice = static_cast<int>(item.get_group(0)) - group * args.slices_per_group;
+  const int group_channels = static_cast<int>(args.in_channels) / args.groups;
+  const int group_outputs = static_cast<int>(args.out_channels) / args.groups;
+  const int deformable_channels = static_cast<int>(args.in_channels) / args.deformable_groups;
+  const int taps = args.kernel_h * args.kernel_w;
+  const Index slice_elements = static_cast<Index>(args.steps_per_group) * (kDepth * kOutputs);
+  const Index panel = static_cast<Index>(group) * args.slices_per_group + slice;
+  const auto* weight = static_cast<const Stage*>(args.weight) + panel * slice_elements;
+  const bool wide = args.wide_input != 0;
+  const Pixel pixel = find_pixel(args, first_pixel, thread % kPixels);
+
+  Sums sums;
+  clear(sums);
+  const int last_channel = (group + 1) * group_channels;
+  for (int cut = group * group_channels; cut < last_channel;) {
+    const int deformable_group = cut / deformable_channels;
+    const int next_cut = (deformable_group + 1) * deformable_channels;
+    const int cut_end = next_cut < last_channel ? next_cut : last_channel;
+    for (int first_tap = 0; first_tap < taps; first_tap += kTiledTaps) {
+      const int batch = taps - first_tap < kTiledTaps ? taps - first_tap : kTiledTaps;
+      sycl::group_barrier(threads);  // the column and the corners of the last batch were read
+      for (int slot = thread / kPixels; slot < batch; slot += kPixelStep) {
+        const int at = slot * kPixels + thread % kPixels;
+        locate(args, pixel, first_tap + slot, deformable_group, tile.corners[at], tile.weights[at]);
+      }
+      sycl::group_barrier(threads);
+      Fetched fetched;
+      int slot = 0;
+      int channel = cut;
+      if (wide) {
+        fetch(args, tile, 0, cut, cut_end, thread, fetched);
+        blend(tile, 0, 0, thread, fetched);
+      } else {
+        sample_strided(args, tile, 0, cut, cut_end, 0, thread);
+      }
+      for (int buffer = 0; slot < batch; buffer ^= 1) {
+        channel += kDepth;
+        if (channel >= cut_end) {
+          channel = cut;
+          ++slot;
+        }
+        const bool more = slot < batch;
+        if (kAhead & wide & more) fetch(args, tile, slot, channel, cut_end, thread, fetched);
+        sycl::group_barrier(threads);
+        multiply(sub_group, team, thread, tile.column + buffer * (kPixels * kStride), weight, sums);
+        weight += kDepth * kOutputs;
+        if (!more) break;
+        if (wide) {
+          if (!kAhead) fetch(args, tile, slot, channel, cut_end, thread, fetched);
+          blend(tile, slot, buffer ^ 1, thread, fetched);
+        } else {
+          sample_strided(args, tile, slot, channel, cut_end, buffer ^ 1, thread);
+        }
+      }
+    }
+    cut = cut_end;
+  }
+  sycl::group_barrier(threads);
+  put(sub_group, team, thread, sums, tile.sum);
+  sycl::group_barrier(threads);
+  const int first_output = slice * kOutputs;
+  const int rest = group_outputs - first_output;
+  write(args, tile, first_pixel, static_cast<const float*>(args.bias) + panel * kOutputs,
+        group * group_outputs + first_output, rest < kOutputs ? rest : kOutputs, thread);
+}
+
+/// One work-item per element of the packed weights, then of the packed bias. Weights: [group][slice][step], where steps
+/// walk the channels of a group, cut where the deformable group changes; within a cut, taps; within a tap, channels,
+/// kDepth at a time. Within a step as place_of() has it. What is past the last channel or output is zero.
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_tiled_pack(
+    DeformConv2dPackArgs args) {
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
+  const long long id = static_cast<long long>(item.get_global_id(0));
+  const long long group_channels = args.in_channels / args.groups;
+  const long long group_outputs = args.out_channels / args.groups;
+  const long long taps = static_cast<long long>(args.kernel_h) * args.kernel_w;
+  const long long slice_elements = static_cast<long long>(args.steps_per_group) * (kDepth * kOutputs);
+  const long long slices = static_cast<long long>(args.groups) * args.panels_per_group;
+  const long long weights = slices * slice_elements;
+  if (id >= weights + slices * kOutputs) return;
+  const bool is_bias = id >= weights;
+  const long long slice = is_bias ? (id - weights) / kOutputs : id / slice_elements;
+  const long long group = slice / args.panels_per_group;
+  const int within = static_cast<int>((id - slice * slice_elements) % (kDepth * kOutputs));
+  const int column = is_bias ? static_cast<int>((id - weights) % kOutputs) : column_of(within);
+  const long long output = (slice - group * args.panels_per_group) * kOutputs + column;
+  if (is_bias) {
+    const auto* bias = static_cast<const Element*>(args.bias);
+    args.packed_bias[id - weights] = output < group_outputs && bias != nullptr
+                                         ? load(bias[(group * group_outputs + output) * args.bias_stride])
+                                         : 0.0f;
+    return;
+  }
+  // Walk the cuts of the group to the one that holds this step.
+  const long long deformable_channels = args.in_channels / args.deformable_groups;
+  const long long last_channel = (group + 1) * group_channels;
+  long long step = (id - slice * slice_elements) / (kDepth * kOutputs);
+  long long cut = group * group_channels;
+  long long cut_end = 0;
+  long long chunks = 0;
+  while (cut < last_channel) {
+    const long long next = (cut / deformable_channels + 1) * deformable_channels;
+    cut_end = next < last_channel ? next : last_channel;
+    chunks = (cut_end - cut + kDepth - 1) / kDepth;
+    if (step < chunks * taps) break;
+    step -= chunks * taps;
+    cut = cut_end;
+  }
+  if (cut >= last_channel) return;  // another group has more steps
+  const long long tap = step / chunks;
+  const long long channel = cut + (step - tap * chunks) * kDepth + row_of(within);
+  const auto* weight = static_cast<const Element*>(args.weight);
+  const long long at = (group * group_outputs + output) * args.weight_stride[0] +
+                       (channel - group * group_channels) * args.weight_stride[1] +
+                       tap / args.kernel_w * args.weight_stride[2] + tap % args.kernel_w * args.weight_stride[3];
+  static_cast<Stage*>(args.packed_weight)[id] =
+      stage(channel < cut_end && output < group_outputs ? load(weight[at]) : 0.0f);
+}

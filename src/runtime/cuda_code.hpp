@@ -1,0 +1,25 @@
+/// \file cuda_code.hpp
+/// What the SYCL runtime's way to code for NVIDIA GPUs needs help with. Each function says what goes wrong without it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dcn::runtime {
+
+/// 8-byte words that an entry takes after split_entries(), whatever the size of its argument struct.
+inline constexpr std::size_t kEntryWords = 96;
+
+/// Rewrites the entry points of an expanded kernel file: the argument struct becomes words, and the local accessor the
+/// dynamic shared memory of the work-group. The compiler (2026.2) crashes on entry points that take a struct, which a
+/// local accessor becomes, too, when it writes PTX.
+/// \throws Error kInternal for an entry of another form than kernel.hpp asks for.
+[[nodiscard]] std::string split_entries(std::string_view text);
+
+/// Mends the content of a bundle of PTX (ext_oneapi_get_content): the compiler (2026.2) names the target as no reader
+/// of the runtime expects it, so that the bundle would read as empty. Any other content is left alone.
+void mend_target(std::vector<char>& content);
+
+}  // namespace dcn::runtime
