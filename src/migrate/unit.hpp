@@ -25,6 +25,7 @@ struct ProjectView {
   std::map<std::string, std::set<std::string>> cuda_operators;  ///< what TORCH_LIBRARY_IMPL(ns, CUDA, ...) registers
   std::set<std::string> kernels;                                ///< plain names of all kernels
   std::set<std::string> template_kernels;                       ///< those that are templates
+  std::set<std::string> overloaded_kernels;                     ///< those that one file defines more than once
   std::set<std::string> device_globals;  ///< names of __device__ and __constant__ variables that became CSY_GLOBAL
   std::set<std::string> overloads;       ///< names of CUDA's functions that the project overloads
   std::vector<std::string> paths;        ///< all C++ files

@@ -92,6 +92,10 @@ void write_launch(Unit& unit, std::size_t open) {
     }
     deduced = *known->second.deduced.begin();
   }
+  if (!variable && unit.project.overloaded_kernels.count(name) > 0) {
+    unit.find(1023, callee->name, name);
+    return;
+  }
   if (seen && known->second.other_unit && !variable) {
     unit.find(1005, callee->name, name);
     return;

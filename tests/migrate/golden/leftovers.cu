@@ -18,3 +18,8 @@ void calls_leftovers(float *x) {
   typedef cub::BlockLoad<float, 128> Load;  // C2S1013
   undeducible<<<1, 1>>>(x);  // C2S1004
 }
+__global__ void overloaded_leftovers(float *x) {}
+__global__ void overloaded_leftovers(int *x) {}
+void overloads_leftovers(float *x) {
+  overloaded_leftovers<<<1, 1>>>(x);  // C2S1023
+}
