@@ -9,6 +9,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dcn/deform_conv2d.hpp"
 #include "dcn/deform_conv2d_backward.hpp"
@@ -181,10 +182,19 @@ SYCL_DCN_EXPORT int sycl_dcn_deform_psroi_pool_backward(void* queue, const Array
 SYCL_DCN_EXPORT int sycl_dcn_devices(Message message) {
   return guarded(message, [&] {
     std::string lines;
-    for (const dcn::DeviceInfo& device : dcn::list_devices()) {
+    std::vector<dcn::DeviceInfo> devices = dcn::list_devices();
+    for (dcn::DeviceInfo& device : devices) {
+      // A compiler's log has lines of its own.
+      std::replace_if(
+          device.why_unusable.begin(), device.why_unusable.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
       lines += dcn::torch_binding::text(device.index, '\t', device.name, '\t', device.kind, '\t', device.backend, '\t',
                                         device.driver, '\t', device.memory, '\t', device.why_unusable, '\n');
     }
     put(message, lines);
   });
+}
+
+/// Writes the file that the run-time compiler needs for NVIDIA GPUs; the message says where it lies.
+SYCL_DCN_EXPORT int sycl_dcn_install_cuda_builtins(Message message) {
+  return guarded(message, [&] { put(message, dcn::install_cuda_builtins()); });
 }

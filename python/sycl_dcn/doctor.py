@@ -3,6 +3,7 @@ compute here."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import platform
 import sys
@@ -113,6 +114,17 @@ def _pytorch(report: Report) -> None:
 
 def main() -> int:
     """Prints the report; 0 when all is well."""
+    parser = argparse.ArgumentParser(prog="python -m sycl_dcn.doctor", description=__doc__)
+    parser.add_argument("--install-cuda-builtins", action="store_true",
+                        help="NVIDIA GPUs, once, as root: first write the file that the run-time compiler needs")
+    if parser.parse_args().install_cuda_builtins:
+        from . import usm
+
+        try:
+            print(f"{usm.install_cuda_builtins()} written")
+        except (ImportError, RuntimeError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
     report = Report()
     _packages(report)
     # SYCL before PyTorch: what PyTorch brings along must not hide what is missing.

@@ -210,13 +210,24 @@ def deform_psroi_pool_backward(grad_output: Any, input: Any, rois: Any, offset: 
     return tuple(grads.values())
 
 
-def devices() -> list[dict[str, str]]:
-    """Every SYCL device: index, name, kind, backend, driver, memory, why_unusable (empty when it can be used)."""
+def _text_of(function) -> str:
+    """The message of a function that has nothing but one. Raises RuntimeError with it when the function failed."""
     buffer = ctypes.create_string_buffer(16 * _ROOM)
-    message = _Message(ctypes.cast(buffer, ctypes.c_char_p), 16 * _ROOM)
-    failed = _library.load_arrays().sycl_dcn_devices(message)
+    failed = function(_Message(ctypes.cast(buffer, ctypes.c_char_p), 16 * _ROOM))
     text = buffer.value.decode(errors="replace")
     if failed:
         raise RuntimeError(text)
+    return text
+
+
+def devices() -> list[dict[str, str]]:
+    """Every SYCL device: index, name, kind, backend, driver, memory, why_unusable (empty when it can be used)."""
     names = ("index", "name", "kind", "backend", "driver", "memory", "why_unusable")
+    text = _text_of(_library.load_arrays().sycl_dcn_devices)
     return [dict(zip(names, line.split("\t"))) for line in text.splitlines()]
+
+
+def install_cuda_builtins() -> str:
+    """NVIDIA GPUs, once per machine, as root: writes the file of built-in functions that the run-time compiler carries inside
+    but looks for on disk. Returns where it lies; raises RuntimeError when it cannot be written."""
+    return _text_of(_library.load_arrays().sycl_dcn_install_cuda_builtins)

@@ -74,6 +74,11 @@ def test_the_doctor_is_content_here():
     assert "PROBLEM" not in done.stdout
 
 
+def test_the_doctor_teaches_its_options():
+    done = run(["-m", "sycl_dcn.doctor", "--help"])
+    assert done.returncode == 0 and "--install-cuda-builtins" in done.stdout
+
+
 def test_the_doctor_names_a_missing_library(tmp_path):
     done = run(["-m", "sycl_dcn.doctor"], SYCL_DCN_LIBRARIES=str(tmp_path))
     assert done.returncode == 1
