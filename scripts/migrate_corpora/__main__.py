@@ -51,7 +51,7 @@ KNOWN = {
     "Deformable-DETR": Recipe(project="models/ops", modules=("MultiScaleDeformableAttention",), checks={
         "check_deformable_detr.py": [(r"\* True check_forward", 2), (r"\* True check_gradient_numerical", 4), (r"equal: ", 3)]}),
     "pytorch_scatter": Recipe(modules=("torch_scatter",), checks={"check_scatter.py": equal(5)}),
-    "pytorch_cluster": Recipe(modules=("torch_cluster",), checks={"check_cluster.py": equal(8)}),
+    "pytorch_cluster": Recipe(modules=("torch_cluster",)),
     "Pytorch-Correlation-extension": Recipe(modules=("spatial_correlation_sampler_backend",), path=("Correlation_Module",), checks={
         "check_correlation.py": equal(4)}),
     "Pointnet2_PyTorch": Recipe(project="pointnet2_ops_lib", modules=("pointnet2_ops._ext",), checks={"check_pointnet2.py": equal(6)}),

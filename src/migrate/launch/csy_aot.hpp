@@ -1,7 +1,7 @@
 /// \file csy_aot.hpp
 /// Launches and global variables where `icpx -fsycl` compiles kernels ahead of time. Takes the place of the run-time
-/// compiler's side of csy_host.hpp; included there. Written against the headers of the SYCL runtime and checked with
-/// them; no such compiler was at hand to run it.
+/// compiler's side of csy_host.hpp; included there. Written against the headers of the SYCL runtime, and never
+/// compiled: no such compiler was at hand.
 #pragma once
 
 namespace csy {
