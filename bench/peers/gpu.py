@@ -6,7 +6,7 @@
 
 All get the same tensors and must give the same numbers first. Then they run in turn, several calls back to back each time, as
 torchvision's kernels launch on the default stream, which a CUDA graph would leave out. Medians are compared; the spread is
-that of the middle half.
+that of the middle half. "device" is the time of the kernels alone, by PyTorch's profiler: small layers wait for the host.
 """
 import argparse
 import datetime
@@ -105,6 +105,25 @@ def measure(works, samples):
     return times
 
 
+def device_time(work):
+    """Microseconds that the device works for one call."""
+    work()
+    torch.cuda.synchronize()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        for _ in range(CALLS):
+            work()
+        torch.cuda.synchronize()
+    return sum(event.self_device_time_total for event in profile.key_averages()) / CALLS
+
+
+def run_all(works, samples):
+    """Name -> median, spread and device time."""
+    found = {name: summary(times) for name, times in measure(works, samples).items()}
+    for name, work in works.items():
+        found[name]["device_us"] = device_time(work)
+    return found
+
+
 def check(made, t, dtype):
     """All implementations give the numbers of fp32 arithmetic; returns each one's error, as part of the largest value."""
     exact = torchvision.ops.deform_conv2d(*(t[k].float().contiguous() for k in ("input", "offset", "weight", "bias")),
@@ -131,15 +150,17 @@ def summary(times):
 
 def table(results, what):
     names = [n for n in (LIMIT, OURS, "torchvision", "deformops") if any(n in r[what] for r in results)]
-    lines = ["| type | shape | " + " | ".join(f"{n}, us" for n in names) + " | ours / plain | torchvision / ours |",
-             "| --- | --- |" + " --- |" * (len(names) + 2)]
+    lines = ["| type | shape | " + " | ".join(f"{n}: device, call, us" for n in names) +
+             " | ours / plain, device | torchvision / ours, device | ours, error |",
+             "| --- | --- |" + " --- |" * (len(names) + 3)]
     for r in results:
         at = r[what]
-        cells = [f"{at[n]['median_us']:.0f} ±{at[n]['spread_us']:.0f}" if n in at else "–" for n in names]
-        ours = at[OURS]["median_us"]
-        peer = f"{at['torchvision']['median_us'] / ours:.1f}" if "torchvision" in at else "–"
+        cells = [f"{at[n]['device_us']:.0f}, {at[n]['median_us']:.0f} ±{at[n]['spread_us']:.0f}" if n in at else "–"
+                 for n in names]
+        ours = at[OURS]["device_us"]
+        peer = f"{at['torchvision']['device_us'] / ours:.1f}" if "torchvision" in at else "–"
         lines.append(f"| {r['type']} | {r['shape']} | " + " | ".join(cells) +
-                     f" | {ours / at[LIMIT]['median_us']:.2f} | {peer} |")
+                     f" | {ours / at[LIMIT]['device_us']:.2f} | {peer} | {r['errors'][OURS]:.1e} |")
     return "\n".join(lines)
 
 
@@ -165,13 +186,13 @@ def main():
             running = {n: m for n, m in made.items() if n == LIMIT or n in errors}
             result = {"type": NAMES[dtype], "shape": f"{channels}->{outputs}@{side}", "errors": errors}
             works = {n: forward(m, layouts(t, n)) for n, m in running.items()}
-            result["forward"] = {n: summary(v) for n, v in measure(works, arguments.samples).items()}
+            result["forward"] = run_all(works, arguments.samples)
             if not arguments.skip_training:
                 grad = torch.randn(arguments.batch, outputs, side, side, device="cuda").to(dtype)
                 grads = {n: grad.contiguous(memory_format=torch.channels_last) if n in (OURS, LIMIT) else grad
                          for n in running}
                 works = {n: training(m, layouts(t, n), grads[n]) for n, m in running.items()}
-                result["training"] = {n: summary(v) for n, v in measure(works, max(3, arguments.samples // 3)).items()}
+                result["training"] = run_all(works, max(3, arguments.samples // 3))
             results.append(result)
             print(json.dumps(result), file=sys.stderr, flush=True)
     device = torch.cuda.get_device_name()

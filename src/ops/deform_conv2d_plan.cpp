@@ -138,11 +138,13 @@ const DeformConv2dVariant* choose_tiled(const DeformConv2dDesc& desc, const Devi
     const std::int64_t work_groups =
         div_up(pixels, std::int64_t{variant.rows}) * div_up(outputs, std::int64_t{variant.panel}) * desc.params.groups;
     // Of one work-group and unit of depth: sampling, multiplying, and reading the weights; then how work-groups of one
-    // unit overlap. Fitted to an H100, on which plain multiply-adds leave room for one work-group at a time.
+    // unit overlap. Fitted to an H100.
     const bool matrix = matrix_shape(desc, device).rows != 0;
     const double multiply_cost = matrix ? 0.06 : 0.25;
-    const double weight_cost = matrix ? 2.0 : 20.0;
-    const double overlap = matrix ? 0.4 : 0.1;
+    const double weight_cost = matrix ? 1.8 : 20.0;
+    const bool crowded =
+        !matrix || variant.rows * variant.panel >= 128 * 128;  // one work-group fills a unit's registers
+    const double overlap = crowded ? 0.1 : 0.4;
     const double share = variant.rows * (8.0 + multiply_cost * variant.panel) + weight_cost * variant.panel;
     const auto rounds = static_cast<double>(div_up(work_groups, std::int64_t{device.compute_units}));
     const double time = share * (overlap + (1.0 - overlap) * rounds);
@@ -261,7 +263,7 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
   schedule.local_bytes = tiled_local_bytes(variant, schedule.index, depth, schedule.packed_type);
   schedule.packed_weight_elements = static_cast<std::size_t>(packed);
   schedule.packed_bias_elements = static_cast<std::size_t>(params.groups * slices * variant.panel);
-  schedule.zero_elements = static_cast<std::size_t>(channels) + 16;
+  schedule.zero_elements = static_cast<std::size_t>(round_up(channels, 8));  // at least one wide load
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "dcn/status.hpp"
+#include "runtime/text.hpp"
 
 namespace dcn::runtime {
 
@@ -40,13 +41,6 @@ struct Entry {
 
 [[noreturn]] void refuse(std::string_view text) {
   throw Error(ErrorCode::kInternal, fmt::format("kernel entry of an unknown form: {}", text.substr(0, 200)));
-}
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
 /// The entry that `text` starts with; `length` becomes that of its head, up to the closing parenthesis.

@@ -8,16 +8,11 @@
 #include <vector>
 
 #include "dcn/status.hpp"
+#include "runtime/text.hpp"
 
 namespace dcn::runtime {
 
 namespace {
-
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
 
 /// The words after '#' of a preprocessor line: "include \"x.hpp\"", or nothing for any other line.
 std::string_view directive(std::string_view line) {
