@@ -69,14 +69,49 @@ need_packages() {
 }
 as_root() { export DEBIAN_FRONTEND=noninteractive; apt-get update && $1; }
 
+wheels_are_there() {  # requirements-file
+  local stamp=$root/.venv/.${1%.txt}.stamp
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cat requirements*.txt | sha256sum)" ]
+}
+
+# need_space requirements-file build-megabytes: stops when the disk cannot take the wheels that are not there yet and the
+# build's own files. Otherwise pip fails after minutes, with a long log. The numbers are measured: what is left of the pinned
+# wheels, and the most there was while pip worked, when what it fetched lies beside what it unpacked.
+need_space() {
+  local installed peak needed present=0 free folder=$root
+  wheels_are_there "$1" && return
+  case $1 in
+    requirements.txt) installed=2000 peak=2600 ;;
+    requirements-dev.txt) installed=9200 peak=12600 ;;
+  esac
+  [ -d .venv ] && folder=$root/.venv && present=$(du -sm .venv/ | cut -f1)
+  needed=$(((installed - present) * peak / installed))
+  [ "$needed" -lt $((peak / 10)) ] && needed=$((peak / 10))  # another version of something that is there
+  [ -d "$build/bin" ] || needed=$((needed + $2))
+  free=$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')
+  [ "$free" -ge "$needed" ] && return
+  printf 'Too little disk space for the wheels of %s: %d.%d GB needed, %d.%d GB free in %s.\n' "$1" \
+    $((needed / 1000)) $((needed % 1000 / 100)) $((free / 1000)) $((free % 1000 / 100)) "$folder" >&2
+  echo "Nothing was installed. Free some space there, or move the checkout to a larger disk, then run again." >&2
+  exit 1
+}
+
 # need_wheels requirements-file: the pinned Python packages, into .venv, once per content of the files.
 need_wheels() {
-  local stamp=$root/.venv/.${1%.txt}.stamp want
-  want=$(cat requirements*.txt | sha256sum)
-  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && return
+  wheels_are_there "$1" && return
   [ -x .venv/bin/python ] || step "Creating .venv" /usr/bin/python3 -m venv .venv
-  step "Installing the wheels of $1" .venv/bin/python -m pip install --disable-pip-version-check -r "$1"
-  echo "$want" >"$stamp"
+  step "Installing the wheels of $1" install_wheels "$1"
+  cat requirements*.txt | sha256sum >"$root/.venv/.${1%.txt}.stamp"
+}
+# Everything of pip stays in .venv, where need_space looked: /tmp may be small. A cache would be a second copy for good.
+install_wheels() {
+  local status
+  rm -rf .venv/tmp
+  mkdir -p .venv/tmp
+  TMPDIR=$root/.venv/tmp .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -r "$1"
+  status=$?
+  rm -rf .venv/tmp
+  return $status
 }
 
 # build_targets target...: configures when that was never done, then builds.
