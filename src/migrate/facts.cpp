@@ -42,6 +42,11 @@ void merge_file(FileFacts& to, const FileFacts& from) {
     if (at->second.kernel.empty()) at->second.kernel = launch.kernel;
     at->second.explicit_arguments = at->second.explicit_arguments || launch.explicit_arguments;
     at->second.other_unit = at->second.other_unit && launch.other_unit;
+    if (launch.overloaded && !at->second.overloaded) {
+      at->second.overloaded = true;
+      at->second.template_parameters = launch.template_parameters;
+      at->second.signature = launch.signature;
+    }
   }
   for (const auto& [offset, call] : from.calls) {
     CallFact& known = to.calls[offset];

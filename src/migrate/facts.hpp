@@ -48,8 +48,11 @@ struct LaunchFact {
   bool explicit_arguments = false;  ///< template arguments are all written out
   bool uses_warp = false;
   bool uses_dynamic_shared = false;
-  bool other_unit = false;        ///< the kernel is only declared here
-  std::set<std::string> deduced;  ///< "<float, 4>" as to be written; more than one: instances disagree
+  bool other_unit = false;                         ///< the kernel is only declared here
+  std::set<std::string> deduced;                   ///< "<float, 4>" as to be written; more than one: instances disagree
+  bool overloaded = false;                         ///< the name alone does not say which function is meant
+  std::vector<std::string> template_parameters{};  ///< their names
+  std::string signature{};                         ///< parameter types, in terms of the template's: "T *, int"
 };
 
 /// A call of something that the project does not declare, keyed by the place of the function's name.

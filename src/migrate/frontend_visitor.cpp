@@ -478,6 +478,7 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
     fact.kernel = pattern->getQualifiedNameAsString();
     launched_.emplace_back(&fact, top_of(pattern));
     fact.is_template = primary != nullptr;
+    note_overloads(pattern, primary, fact);
     if (primary == nullptr) {
       fact.explicit_arguments = true;
       return;
@@ -492,6 +493,27 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
       fact.explicit_arguments = false;
     }
     deduce(call, fact, target, primary, written);
+  }
+
+  /// Other functions of the kernel's name, and by which parameter types this one is told from them.
+  void note_overloads(const clang::FunctionDecl* pattern, const clang::FunctionTemplateDecl* primary,
+                      LaunchFact& fact) const {
+    std::set<const Decl*> functions;
+    for (const clang::NamedDecl* found : pattern->getDeclContext()->lookup(pattern->getDeclName()))
+      if (isa<clang::FunctionDecl>(found) || isa<clang::FunctionTemplateDecl>(found))
+        functions.insert(found->getCanonicalDecl());
+    fact.overloaded = functions.size() > 1;
+    if (!fact.overloaded) return;
+    clang::PrintingPolicy policy = printing();
+    policy.SuppressElaboration = true;  // prints all namespaces
+    fact.signature.clear();
+    for (const clang::ParmVarDecl* parameter : pattern->parameters())
+      fact.signature +=
+          (fact.signature.empty() ? "" : ", ") + parameter->getType().getUnqualifiedType().getAsString(policy);
+    fact.template_parameters.clear();
+    if (primary == nullptr) return;
+    for (const clang::NamedDecl* parameter : *primary->getTemplateParameters())
+      fact.template_parameters.push_back(parameter->getNameAsString());
   }
 
   static bool has_default(const clang::NamedDecl* parameter) {

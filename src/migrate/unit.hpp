@@ -71,6 +71,9 @@ std::optional<Registration> registration_at(const Source& source, std::size_t to
 /// Tokens of "m" of each m.impl("name", ...) in a registration, with the name.
 std::vector<std::pair<std::size_t, std::string>> registered_operators(const Source& source, const Registration& one);
 
+/// A list of types with its names by `own`, else by the words that replace CUDA's.
+std::string replaced_words(std::string_view types, const std::map<std::string, std::string>& own);
+
 /// A device function of CUDA that a project may overload for its own types.
 bool cuda_function(std::string_view name);
 

@@ -95,12 +95,12 @@ void enter([[maybe_unused]] block_shape shape, [[maybe_unused]] const Accessor& 
 #define CSY_ENTRY(index, ...)                                                                            \
   struct csy_arguments_##index {                                                                         \
     csy::detail::block_shape block;                                                                      \
-    decltype(csy::detail::arguments_of(&__VA_ARGS__)) list;                                              \
+    decltype(csy::detail::arguments_of(__VA_ARGS__)) list;                                               \
   };                                                                                                     \
   extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((csy::syclexp::nd_range_kernel<3>))                       \
       CSY_WARPS void csy_entry_##index(csy_arguments_##index a, sycl::local_accessor<char, 1> dynamic) { \
     csy::detail::enter(a.block, dynamic);                                                                \
-    a.list.template apply<&__VA_ARGS__>();                                                               \
+    a.list.template apply<__VA_ARGS__>();                                                                \
   }
 namespace csy::detail {
 /// Tells the host where a global variable lives.

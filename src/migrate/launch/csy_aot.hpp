@@ -35,7 +35,7 @@ template <typename... P>
 struct kernel {
   void (*start)(const config&, const detail::arguments<P...>&) = nullptr;
 };
-template <auto F, typename Unit = this_unit>
+template <auto F, typename Unit = this_unit, typename Overload = void>
 auto kernel_ref() {
   return []<typename... P>(detail::signature<P...>) {
     return kernel<P...>{&detail::start<F, detail::arguments<P...>>};

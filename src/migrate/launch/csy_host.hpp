@@ -186,6 +186,7 @@ struct unit;
 struct instance {
   unit* owner;
   std::string name;                           ///< as the source would write it
+  std::string overload;                       ///< "void(float*, int)" where the name has several meanings
   std::map<std::size_t, sycl::kernel> built;  ///< by queue's context and device
 };
 struct global_variable {
@@ -207,6 +208,10 @@ template <auto F>
 constexpr const char* spelled() {
   return __PRETTY_FUNCTION__;
 }
+template <typename F>
+constexpr const char* spelled() {
+  return __PRETTY_FUNCTION__;
+}
 /// "k<float>" of g++'s "... [with auto F = {anonymous}::k<float>]".
 inline std::string name_of(std::string text) {
   text = text.substr(text.find("F = ") + 4);
@@ -214,7 +219,7 @@ inline std::string name_of(std::string text) {
   for (const std::string_view noise : {"{anonymous}::", "<unnamed>::", "(anonymous namespace)::", "(& ", "&"}) {
     for (std::size_t at; (at = text.find(noise)) != text.npos;) text.erase(at, noise.size());
   }
-  if (text.find('<') == text.npos && text.ends_with(')')) text.pop_back();
+  if (text.find('<') == text.npos && text.ends_with(')') && text.find('(') == text.npos) text.pop_back();
   return text;
 }
 
@@ -292,10 +297,9 @@ inline void build(instance& wanted, sycl::queue& queue) {
   unit& from = *wanted.owner;
   const std::size_t key = key_of(queue);
   std::vector<instance*> batch;
-  for (instance* one : from.instances) {
+  for (instance* one : from.instances)
     if (batch_of(*one) == batch_of(wanted)) batch.push_back(one);
-  }
-  std::sort(batch.begin(), batch.end(), [](auto* a, auto* b) { return a->name < b->name; });
+  std::sort(batch.begin(), batch.end(), [](auto* a, auto* b) { return a->name + a->overload < b->name + b->overload; });
   std::string body;
   std::vector<std::string> open;
   const auto* file = resolve(from.file, "");
@@ -306,11 +310,13 @@ inline void build(instance& wanted, sycl::queue& queue) {
   paste(*resolve("csy.hpp", ""), open, text);
   text += defines() + body;
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    text += "CSY_ENTRY(" + std::to_string(i) + ", " + batch[i]->name + ")\n";
+    const std::string& type = batch[i]->overload;
+    text += "CSY_ENTRY(" + std::to_string(i) + ", " +
+            (type.empty() ? "(" : "static_cast<std::add_pointer_t<" + type + ">>(") + "&" + batch[i]->name + "))\n";
   }
   for (std::size_t i = 0; i < from.globals.size(); ++i) {
     text +=
-        "CSY_ENTRY(" + std::to_string(batch.size() + i) + ", csy::detail::report<&" + from.globals[i]->name + ">)\n";
+        "CSY_ENTRY(" + std::to_string(batch.size() + i) + ", &csy::detail::report<&" + from.globals[i]->name + ">)\n";
   }
   std::vector<std::string> options{"-std=c++20"};
   if (!from.globals.empty()) options.emplace_back("-fsycl-device-code-split=off");
@@ -362,7 +368,6 @@ inline void* address_of(unit& owner, const global_variable& global, sycl::queue&
 }  // namespace detail
 
 // ---- Queues ----
-
 /// PyTorch's current XPU queue, else the queue of the SYCL CPU device.
 inline stream current_stream() {
 #if defined(CSY_TORCH_XPU)
@@ -425,11 +430,13 @@ inline void run(instance& one, const config& c, const void* data, std::size_t si
   }
 }
 
-template <auto F, typename Unit>
+/// `Overload`: the kernel's type where its name has several meanings, else void.
+template <auto F, typename Unit, typename Overload>
 struct instance_of {
   /// Registered when the library is loaded, so that the first launch compiles its whole batch.
   static inline instance* const record = [] {
-    auto* one = new instance{&Unit::get(), name_of(spelled<F>()), {}};
+    auto* one = new instance{&Unit::get(), name_of(spelled<F>()), {}, {}};
+    if constexpr (!std::is_void_v<Overload>) one->overload = name_of(spelled<Overload>());
     one->owner->instances.push_back(one);
     return one;
   }();
@@ -457,10 +464,10 @@ template <typename... P>
 struct kernel {
   detail::instance* one = nullptr;
 };
-template <auto F, typename Unit = this_unit>
+template <auto F, typename Unit = this_unit, typename Overload = void>
 auto kernel_ref() {
   return []<typename... P>(detail::signature<P...>) {
-    return kernel<P...>{detail::instance_of<F, Unit>::record};
+    return kernel<P...>{detail::instance_of<F, Unit, Overload>::record};
   }(decltype(detail::signature_of(F))());
 }
 template <typename... P, typename... A>
@@ -475,6 +482,16 @@ void launch(kernel<P...> which, const config& c, A&&... a) {
 template <auto F, typename Unit = this_unit, typename... A>
 void launch(const config& c, A&&... a) {
   launch(kernel_ref<F, Unit>(), c, std::forward<A>(a)...);
+}
+/// `launch<void(float*, int), &k>(...)`, `kernel_ref<void(float*, int), &k>()`: that one of several kernels of the name
+/// k.
+template <typename Overload, Overload* F, typename Unit = this_unit, typename... A>
+void launch(const config& c, A&&... a) {
+  launch(kernel_ref<F, Unit, Overload>(), c, std::forward<A>(a)...);
+}
+template <typename Overload, Overload* F, typename Unit = this_unit>
+auto kernel_ref() {
+  return kernel_ref<F, Unit, Overload>();
 }
 
 }  // namespace csy

@@ -1,6 +1,8 @@
 /// Names of CUDA and of PyTorch's CUDA side, by the tables api.def and words.def.
+#include <cctype>
 #include <map>
 #include <set>
+#include <string>
 
 #include "migrate/unit.hpp"
 
@@ -196,6 +198,25 @@ bool cuda_function(std::string_view name) {
   const auto range = calls().equal_range(name);
   return range.first != range.second && range.first->second.where == Where::kBoth &&
          name.find("CUDA") == std::string_view::npos && (name.starts_with("__") || name.starts_with("atomic"));
+}
+
+std::string replaced_words(std::string_view types, const std::map<std::string, std::string>& own) {
+  std::string result;
+  const auto inside = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  for (std::size_t i = 0, end = 0; i < types.size(); i = end) {
+    for (end = i; end < types.size() && inside(types[end]); ++end) continue;
+    const std::string name(types.substr(i, end - i));
+    if (name.empty()) {
+      result += types[end++];
+    } else if (const auto given = own.find(name); given != own.end()) {
+      result += given->second;
+    } else {
+      const auto word = words().find(name);
+      const bool scoped = result.ends_with("::") && !result.ends_with(" ::");
+      result += word == words().end() || scoped ? name : word->second.text;
+    }
+  }
+  return result;
 }
 
 void rule_api(Unit& unit) {

@@ -54,6 +54,29 @@ std::optional<Callee> callee_before(const Source& source, std::size_t open) {
   return Callee{source.qualified_begin(name), name, last, arguments};
 }
 
+/// "void(float *, int), " before the name of a kernel that has namesakes: the types that tell it from them, with its
+/// template's parameters by the arguments that are written between "<" and ">" or were `deduced`. Nothing when one of
+/// these is not known.
+std::optional<std::string> overload_of(const Source& source, const Callee& callee, const LaunchFact& fact,
+                                       const std::string& deduced) {
+  std::vector<std::string> given;
+  const auto add = [&](const Source& from, std::size_t open) {
+    for (const auto& [first, last] : from.arguments(open))
+      given.emplace_back(from.slice(from.tokens()[first].begin, from.tokens()[last - 1].end));
+  };
+  if (callee.arguments) add(source, callee.name + 1);
+  if (!deduced.empty()) {
+    const Source list("", "f(" + deduced + ")");
+    add(list, 1);
+  }
+  std::map<std::string, std::string> arguments;
+  for (std::size_t i = 0; i < fact.template_parameters.size(); ++i) {
+    if (i >= given.size()) return std::nullopt;
+    arguments[fact.template_parameters[i]] = replaced_words(given[i], {});
+  }
+  return "void(" + replaced_words(fact.signature, arguments) + "), ";
+}
+
 void write_launch(Unit& unit, std::size_t open) {
   const Source& source = unit.source;
   const auto& tokens = source.tokens();
@@ -92,14 +115,22 @@ void write_launch(Unit& unit, std::size_t open) {
     }
     deduced = *known->second.deduced.begin();
   }
-  if (!variable && unit.project.overloaded_kernels.count(name) > 0) {
-    unit.find(1023, callee->name, name);
-    return;
-  }
   if (seen && known->second.other_unit && !variable) {
     unit.find(1005, callee->name, name);
     return;
   }
+  std::string start = "csy::launch<";
+  if (!variable && (seen ? known->second.overloaded : unit.project.overloaded_kernels.count(name) > 0)) {
+    // A macro that gets the kernel's name cannot write the types.
+    const bool named = seen && unit.project.kernels.count(name) > 0;
+    const auto types = named ? overload_of(source, *callee, known->second, deduced) : std::nullopt;
+    if (!types) {
+      unit.find(1023, callee->name, name);
+      return;
+    }
+    start += *types;
+  }
+  start += "&";
   const bool wrapped = source.is(open - 1, ")") && callee->last < open - 1;
   const std::size_t begin = wrapped ? source.open(open - 1).value_or(callee->first) : callee->first;
   const bool none = *end == paren + 1;
@@ -109,9 +140,9 @@ void write_launch(Unit& unit, std::size_t open) {
     unit.edits.replace({tokens[open].begin, tokens[open].end}, ", {", "launches");
   } else {
     if (wrapped)
-      unit.edits.replace({tokens[begin].begin, tokens[callee->first].begin}, "csy::launch<&", "launches", true);
+      unit.edits.replace({tokens[begin].begin, tokens[callee->first].begin}, start, "launches", true);
     else
-      unit.edits.insert(tokens[begin].begin, "csy::launch<&", "launches", -5);
+      unit.edits.insert(tokens[begin].begin, start, "launches", -5);
     if (!deduced.empty()) {
       if (callee->arguments)
         unit.edits.insert(tokens[callee->last].begin, ", " + deduced, "launches", -3);
@@ -160,9 +191,8 @@ void write_reference(Unit& unit, std::size_t token) {
     }
     if (paren > 0 && unit.project.own_macros.count(std::string(source.word(paren - 1))) > 0) return;
   }
-  unit.edits.replace({tokens[begin].begin, tokens[first].begin}, "csy::kernel_ref<&", "launches", true);
-  unit.edits.insert(tokens[last].end, ">()", "launches", 5);
   // void (*kernel)(float*, int) = k;
+  std::string overload;
   if (before == "=" && begin >= 2 && source.is(begin - 2, ")")) {
     const auto parameters = source.open(begin - 2);
     if (parameters && *parameters > 0 && source.is(*parameters - 1, ")")) {
@@ -172,10 +202,16 @@ void write_reference(Unit& unit, std::size_t token) {
         const std::string variable(source.word(*declarator + 2));
         const std::string types(source.slice(tokens[*parameters].end, tokens[begin - 2].begin));
         unit.edits.replace({tokens[*declarator - 1].begin, tokens[begin - 2].end},
-                           "csy::kernel<" + types + "> " + variable, "launches", true);
+                           "csy::kernel<" + replaced_words(types, {}) + "> " + variable, "launches", true);
+        overload = "void(" + replaced_words(types, {}) + "), ";
       }
     }
   }
+  const bool overloaded = unit.project.overloaded_kernels.count(std::string(source.word(token))) > 0;
+  if (overloaded && overload.empty()) return unit.find(1023, token, std::string(source.word(token)));
+  unit.edits.replace({tokens[begin].begin, tokens[first].begin},
+                     "csy::kernel_ref<" + (overloaded ? overload : "") + "&", "launches", true);
+  unit.edits.insert(tokens[last].end, ">()", "launches", 5);
 }
 
 /// Configuration that moves as text: its types by their new names.

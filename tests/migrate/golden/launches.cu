@@ -42,3 +42,19 @@ void run_launches(at::Tensor x, int n) {
 }
 #define LAUNCH(K, G, ...) K<<<G, 128>>>(__VA_ARGS__)
 void by_macro(float *x) { LAUNCH(other, 4, x, 1); }
+__global__ void many(float *x, int n) { x[0] = n; }
+__global__ void many(const float4 *x, __half *y) { y[0] = x[0].x; }
+template <typename T, int N>
+__global__ void many(T *x, const T *y) { x[0] = y[N]; }
+template <typename T, int N>
+__global__ void many(T *x, long n) { x[0] = n; }
+void run_overloads(at::Tensor x, int n) {
+  many<<<1, 32>>>(x.data_ptr<float>(), n);
+  many<<<1, 32>>>(reinterpret_cast<const float4 *>(x.data_ptr<float>()), nullptr);
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "many", [&] {
+    many<scalar_t, 4><<<1, 32>>>(x.data_ptr<scalar_t>(), x.data_ptr<scalar_t>());
+    many<scalar_t, 8><<<1, 32>>>(x.data_ptr<scalar_t>(), n);
+  });
+  void (*pointer)(float *, int) = many;
+  pointer<<<1, 32>>>(x.data_ptr<float>(), n);
+}

@@ -20,6 +20,5 @@ void calls_leftovers(float *x) {
 }
 __global__ void overloaded_leftovers(float *x) {}
 __global__ void overloaded_leftovers(int *x) {}
-void overloads_leftovers(float *x) {
-  overloaded_leftovers<<<1, 1>>>(x);  // C2S1023
-}
+#define START(K, x) K<<<1, 1>>>(x)  // C2S1023
+void overloads_leftovers(float *x) { START(overloaded_leftovers, x); }

@@ -51,6 +51,9 @@ def main():
             check(f"transpose {dtype}", ops.transpose(x), x.t(), 0)
             a, b = torch.randn(13, 7, dtype=dtype, device="cuda"), torch.randn(7, 33, dtype=dtype, device="cuda").t()
             check(f"distances {dtype}", ops.distances(a, b), torch.cdist(a.double(), b.double()), 10 * tolerance)
+    x = torch.arange(16.0, device="cuda")
+    check("additions", ops.additions(x), 3 * x + 64.5 + 1000 * (torch.arange(16) % 4 == 3), 0)
+    check("additions, double", ops.additions(x.double()), 3 * x + 64, 0)
     x = torch.rand(11, 75, device="cuda")
     check("row_sum", ops.row_sum(x), x.double().sum(1), 1e-12)
     x = torch.rand(5000).cuda() * 1.2 - 0.1
