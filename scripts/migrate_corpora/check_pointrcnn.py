@@ -1,9 +1,10 @@
 """PointRCNN's operators in the migrated extension (run in its folder) against plain Python."""
 import math
 
+import torch  # before the extensions, which need its libraries
+
 import iou3d_cuda
 import roipool3d_cuda
-import torch
 
 
 def corners(box):
