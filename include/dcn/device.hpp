@@ -41,6 +41,9 @@ struct DeviceInfo {
 /// Every SYCL device of every backend. Never throws for a device that cannot be used: that is what
 /// DeviceInfo::why_unusable is for. The CPU device is found with no variable exported.
 [[nodiscard]] std::vector<DeviceInfo> list_devices();
+/// Why devices of a backend are missing in that list though it is installed: its driver failed when it was asked. One
+/// line with the remedy; empty when every backend answered.
+[[nodiscard]] std::string discovery_problem();
 
 /// NVIDIA GPUs only: the file of built-in functions that the run-time compiler links into kernels. The compiler carries
 /// it inside, but (2026.2) looks for it as a file of the system.

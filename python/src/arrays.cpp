@@ -194,6 +194,11 @@ SYCL_DCN_EXPORT int sycl_dcn_devices(Message message) {
   });
 }
 
+/// Why devices of a backend are missing, with the remedy; empty when every backend answered.
+SYCL_DCN_EXPORT int sycl_dcn_discovery_problem(Message message) {
+  return guarded(message, [&] { put(message, dcn::discovery_problem()); });
+}
+
 /// Writes the file that the run-time compiler needs for NVIDIA GPUs; the message says where it lies.
 SYCL_DCN_EXPORT int sycl_dcn_install_cuda_builtins(Message message) {
   return guarded(message, [&] { put(message, dcn::install_cuda_builtins()); });

@@ -74,6 +74,8 @@ def _devices(report: Report) -> None:
     found = usm.devices()
     report.check(any(not d["why_unusable"] for d in found), "SYCL devices", f"{len(found)} found",
                  "pip install intel-opencl-rt gives a CPU device")
+    if problem := usm.discovery_problem():
+        report.check(False, "SYCL backends", problem)
     for d in found:
         memory = int(d["memory"]) / 2**30
         line = f"{d['name']} ({d['kind']}, {d['backend']}, driver {d['driver']}, {memory:.0f} GiB)"

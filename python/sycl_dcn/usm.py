@@ -227,6 +227,12 @@ def devices() -> list[dict[str, str]]:
     return [dict(zip(names, line.split("\t"))) for line in text.splitlines()]
 
 
+def discovery_problem() -> str:
+    """Why devices of a backend are missing though it is installed (its driver failed when it was asked), with the remedy; empty
+    when every backend answered."""
+    return _text_of(_library.load_arrays().sycl_dcn_discovery_problem)
+
+
 def install_cuda_builtins() -> str:
     """NVIDIA GPUs, once per machine, as root: writes the file of built-in functions that the run-time compiler carries inside
     but looks for on disk. Returns where it lies; raises RuntimeError when it cannot be written."""

@@ -1,5 +1,6 @@
 /// centernet devices: what SYCL offers on this machine.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -64,6 +65,7 @@ int devices(bool json) {
     }
   }
   if (chosen < 0) throw Error(ErrorCode::kNoDevice, none);
+  if (const std::string problem = discovery_problem(); !problem.empty()) spdlog::warn("{}", problem);
   return kSuccess;
 }
 

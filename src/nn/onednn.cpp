@@ -23,6 +23,11 @@ dnnl::engine make_engine(const Queue& queue) {
     throw Error(ErrorCode::kUnsupported,
                 fmt::format("{}: oneDNN has no engine for this device ({}); use the CPU or an Intel GPU",
                             queue.device().name, error.what()));
+  } catch (const sycl::exception& error) {
+    // oneDNN looks its device up in the runtime's list, which a backend that fails takes away from all.
+    const std::string problem = discovery_problem();
+    throw Error(ErrorCode::kDevice, fmt::format("{}: oneDNN finds no device: {}", queue.device().name,
+                                                problem.empty() ? error.what() : problem));
   }
 }
 

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "dcn/status.hpp"
+#include "runtime/discovery.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/select.hpp"
@@ -109,6 +110,7 @@ class Registry {
 
   [[nodiscard]] std::span<const DeviceInfo> infos() const { return infos_; }
   [[nodiscard]] const sycl::device& device(std::size_t i) const { return devices_[i]; }
+  [[nodiscard]] const std::string& problem() const { return problem_; }
 
   /// Description of a device of any origin. One that is not in the list (a sub-device) is described on the spot.
   [[nodiscard]] DeviceInfo info(const sycl::device& device) const {
@@ -131,13 +133,8 @@ class Registry {
  private:
   Registry() {
     announce_cpu_driver();
-    std::vector<sycl::device> found;
-    try {
-      found = sycl::device::get_devices();
-    } catch (const sycl::exception& error) {
-      // What the runtime says when a selector in the environment matches nothing: the same as an empty list.
-      verbose(Topic::kDispatch, "no devices: {}", error.what());
-    }
+    auto [found, problem] = runtime::discover();
+    problem_ = std::move(problem);
     announce_cuda_target(found);
     for (const sycl::device& device : found) {
       DeviceInfo info;
@@ -157,6 +154,7 @@ class Registry {
 
   std::vector<sycl::device> devices_;
   std::vector<DeviceInfo> infos_;
+  std::string problem_;
   std::mutex mutex_;
   std::map<std::size_t, std::string> probed_;
 };
@@ -243,11 +241,12 @@ std::vector<DeviceInfo> list_devices() {
   return infos;
 }
 
+std::string discovery_problem() { return Registry::get().problem(); }
+
 Queue Queue::create(std::string_view device) {
   Registry& registry = Registry::get();
-  const std::size_t i = runtime::select_device(device, registry.infos(), [&](const DeviceInfo& info) {
-    return registry.probe(static_cast<std::size_t>(info.index));
-  });
+  const auto probe = [&](const DeviceInfo& info) { return registry.probe(static_cast<std::size_t>(info.index)); };
+  const std::size_t i = runtime::select_device(device, registry.infos(), probe, registry.problem());
   DeviceInfo info = registry.infos()[i];
   verbose(Topic::kDispatch, "device '{}' is {}: {} ({}, {}, driver {})", device, info.index, info.name, info.kind,
           info.backend, info.driver);

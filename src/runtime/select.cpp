@@ -73,9 +73,12 @@ std::string listing(std::span<const DeviceInfo> devices) {
 }
 
 [[noreturn]] void fail(std::string_view wanted, std::string_view what, std::string_view remedy,
-                       std::span<const DeviceInfo> devices, const std::string& tried) {
-  throw Error(ErrorCode::kNoDevice, fmt::format("device '{}': {}, and none can be used. {}{} {}.{}", wanted, what,
-                                                listing(devices), tried, remedy, hiding_variables()));
+                       std::span<const DeviceInfo> devices, const std::string& tried, std::string_view problem) {
+  // A backend that failed is the cause; what else could be installed is not the remedy then.
+  const std::string advice =
+      problem.empty() ? fmt::format("{}.{}", remedy, hiding_variables()) : fmt::format("But {}.", problem);
+  throw Error(ErrorCode::kNoDevice, fmt::format("device '{}': {}, and none can be used. {}{} {}", wanted, what,
+                                                listing(devices), tried, advice));
 }
 
 /// Native drivers before OpenCL, which shows the same Intel GPU a second time.
@@ -101,22 +104,23 @@ const std::size_t* first_working(std::span<const DeviceInfo> devices, std::span<
   return nullptr;
 }
 
-std::size_t select_auto(std::span<const DeviceInfo> devices, const Probe& probe) {
+std::size_t select_auto(std::span<const DeviceInfo> devices, const Probe& probe, std::string_view problem) {
   std::string tried;
   const std::vector<std::size_t> gpus = in_order_of_preference(devices, is_gpu);
   if (const std::size_t* found = first_working(devices, gpus, probe, tried)) return *found;
   const auto cpu = std::find_if(devices.begin(), devices.end(), is_cpu);
   if (cpu == devices.end()) {
     fail("auto", "any GPU or CPU would do", fmt::format("{}. {}. {}", kCpuRemedy, kIntelRemedy, kCudaRemedy), devices,
-         tried);
+         tried, problem);
   }
   return static_cast<std::size_t>(cpu - devices.begin());
 }
 
 }  // namespace
 
-std::size_t select_device(std::string_view wanted, std::span<const DeviceInfo> devices, const Probe& probe) {
-  if (wanted == "auto") return select_auto(devices, probe);
+std::size_t select_device(std::string_view wanted, std::span<const DeviceInfo> devices, const Probe& probe,
+                          std::string_view problem) {
+  if (wanted == "auto") return select_auto(devices, probe, problem);
   for (const Kind& kind : kKinds) {
     if (wanted != kind.word) continue;
     const std::vector<std::size_t> order = in_order_of_preference(devices, kind.matches);
@@ -124,7 +128,7 @@ std::size_t select_device(std::string_view wanted, std::span<const DeviceInfo> d
     if (kind.matches == is_cpu && !order.empty()) return order.front();
     if (const std::size_t* found = first_working(devices, order, probe, tried)) return *found;
     fail(wanted, kind.what, kind.remedy.empty() ? fmt::format("{}. {}", kIntelRemedy, kCudaRemedy) : kind.remedy,
-         devices, tried);
+         devices, tried, problem);
   }
   int index = 0;
   const char* end = wanted.data() + wanted.size();
@@ -138,7 +142,7 @@ std::size_t select_device(std::string_view wanted, std::span<const DeviceInfo> d
       std::find_if(devices.begin(), devices.end(), [&](const DeviceInfo& d) { return d.index == index; });
   if (found == devices.end()) {
     fail(wanted, fmt::format("index {} was asked for", index), devices.empty() ? kCpuRemedy : "Choose one of these",
-         devices, "");
+         devices, "", problem);
   }
   return static_cast<std::size_t>(found - devices.begin());
 }

@@ -9,7 +9,7 @@ import sys
 import tomllib
 
 import sycl_dcn
-from conftest import ROOT
+from conftest import PROGRAM, ROOT
 from sycl_dcn import _library
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -72,6 +72,17 @@ def test_the_doctor_is_content_here():
     for text in ("SYCL runtime: libsycl.so.", "a convolution on the CPU: 9, expected 9", "device 0: ", "All is well."):
         assert text in done.stdout, done.stdout
     assert "PROBLEM" not in done.stdout
+
+
+def test_the_doctor_names_a_backend_that_fails():
+    """tests/runtime/broken_adapter stands for the driver of an NVIDIA GPU; the CPU computes all the same."""
+    adapter = PROGRAM.parents[1] / "tests" / "broken_adapter"
+    assert (adapter / "libur_adapter_cuda.so.0").is_file()
+    done = run(["-m", "sycl_dcn.doctor"], UR_ADAPTERS_SEARCH_PATH=str(adapter))
+    assert done.returncode == 1
+    assert "PROBLEM SYCL backends: the SYCL runtime cannot list its devices (cuda backend failed" in done.stdout
+    assert "ONEAPI_DEVICE_SELECTOR='!cuda:*'" in done.stdout
+    assert "a convolution on the CPU: 9, expected 9" in done.stdout, done.stdout
 
 
 def test_the_doctor_teaches_its_options():

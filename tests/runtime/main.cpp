@@ -54,6 +54,8 @@ int create(const Arguments& arguments) {
   }
 }
 
+int discovery_problem(const Arguments&) { return say(dcn::discovery_problem()); }
+
 /// probe_origin: where the built-in kernel came from.
 int probe_origin(const Arguments&) {
   const Queue queue = Queue::create("cpu");
@@ -113,6 +115,7 @@ int exit_with_live_queue(const Arguments&) {
 int run_role(const Arguments& arguments) {
   const std::map<std::string, std::function<int(const Arguments&)>> roles{
       {"create", create},
+      {"discovery_problem", discovery_problem},
       {"probe_origin", probe_origin},
       {"scale", scale},
       {"hammer", hammer},
