@@ -51,8 +51,8 @@ CASES = [
 ]
 
 
-def tensors(case, dtype=torch.float32, seed=0, channels_last=False, spread=2.0):
-    """input, offset, weight, bias, mask, and a gradient of the output. Offsets stay off whole numbers, where the
+def tensors(case, dtype=torch.float32, seed=0, channels_last=False, spread=2.0, device="cpu"):
+    """input, offset, weight, bias, mask, and a gradient of the output, the same numbers on every device. Offsets stay off whole numbers, where the
     derivative has a kink and two right implementations differ."""
     g = torch.Generator().manual_seed(seed)
     taps, dg = case.kernel[0] * case.kernel[1], case.deformable_groups
@@ -66,7 +66,7 @@ def tensors(case, dtype=torch.float32, seed=0, channels_last=False, spread=2.0):
         torch.randn(case.out_channels, generator=g) if case.bias else None,
         torch.rand(case.batch, dg * taps, height, width, generator=g) if case.mask else None,
         torch.randn(case.batch, case.out_channels, height, width, generator=g)]
-    values = [None if v is None else v.to(dtype) for v in values]
+    values = [None if v is None else v.to(device, dtype) for v in values]
     if channels_last:
         values = [v.to(memory_format=torch.channels_last) if v is not None and v.dim() == 4 else v for v in values]
     return values
@@ -92,7 +92,7 @@ NAMES = ("output", "grad_input", "grad_offset", "grad_weight", "grad_bias", "gra
 
 def error(got, wanted):
     """Largest difference as a part of the largest wanted value."""
-    wanted = wanted.double()
+    got, wanted = got.cpu(), wanted.cpu().double()
     assert got.shape == wanted.shape and torch.isfinite(got).all()
     if wanted.numel() == 0:
         return 0.0
@@ -118,6 +118,6 @@ def load_parity(file):
 def parity_error(got, wanted):
     """Largest difference to the original's samples, as a part of the case's largest value."""
     samples, index, facts = wanted
-    flat = got.detach().double().reshape(-1)
+    flat = got.detach().cpu().double().reshape(-1)
     picked = flat if index is None else flat[torch.from_numpy(index.astype(np.int64))]
     return ((picked - samples.reshape(-1)).abs().max() / max(facts["max_abs"], 1e-30)).item()

@@ -20,6 +20,13 @@ from conftest import ROOT
 from sycl_dcn._soft_nms import soft_nms
 
 
+@pytest.fixture
+def made_there(device):
+    """Tensors and modules that a test makes are on the device."""
+    with torch.device(device):
+        yield device
+
+
 def plain(layer, x):
     """A new layer has zero offsets and a mask of one half: half a plain convolution, plus bias."""
     y = nn.functional.conv2d(x, layer.weight, None, layer.stride, layer.padding, layer.dilation,
@@ -31,7 +38,7 @@ def plain(layer, x):
 # DCNv2
 
 
-def test_dcn_begins_as_half_a_convolution():
+def test_dcn_begins_as_half_a_convolution(made_there):
     layer = sycl_dcn.DCN(6, 4, kernel_size=(3, 3), stride=2, padding=1, deformable_groups=2)
     x = torch.randn(2, 6, 9, 11)
     y, bias = plain(layer, x)
@@ -40,7 +47,7 @@ def test_dcn_begins_as_half_a_convolution():
     assert layer.conv_offset_mask.weight.shape == (54, 6, 3, 3)
 
 
-def test_dcn_splits_its_convolution_as_dcnv2_does():
+def test_dcn_splits_its_convolution_as_dcnv2_does(made_there):
     torch.manual_seed(0)
     layer = sycl_dcn.DCN(4, 5, 3, 1, 1, deformable_groups=2)
     nn.init.normal_(layer.conv_offset_mask.weight, std=0.2)
@@ -55,7 +62,7 @@ def test_dcn_splits_its_convolution_as_dcnv2_does():
     assert torch.equal(explicit(x, offset, mask.sigmoid()), layer(x))
 
 
-def test_pooling_modules():
+def test_pooling_modules(made_there):
     torch.manual_seed(0)
     x, rois = torch.randn(2, 4, 12, 10), torch.tensor([[0.0, 1, 2, 30, 33], [1, 8, 8, 35, 24]])
     layer = sycl_dcn.DCNPooling(0.25, 3, 4, no_trans=False, trans_std=0.1, deform_fc_dim=16)
@@ -84,7 +91,7 @@ def test_pooling_takes_rois_of_half_types_in_full():
 # torchvision
 
 
-def test_torchvisions_signature_and_module():
+def test_torchvisions_signature_and_module(made_there):
     theirs = inspect.signature(torchvision.ops.deform_conv2d).parameters
     ours = inspect.signature(sycl_dcn.deform_conv2d).parameters
     assert [(p.name, p.default, p.kind) for p in theirs.values()] == [(p.name, p.default, p.kind) for p in ours.values()]
@@ -110,7 +117,7 @@ def test_torchvisions_signature_and_module():
 # mmcv
 
 
-def test_mmcv_modules():
+def test_mmcv_modules(made_there):
     torch.manual_seed(0)
     x = torch.randn(33, 4, 7, 6)  # a batch that mmcv's im2col_step would refuse
     layer = sycl_dcn.mmcv.DeformConv2dPack(4, 6, 3, padding=1, deform_groups=2, im2col_step=32)
@@ -138,13 +145,13 @@ def test_mmcv_modules():
     assert sycl_dcn.mmcv.ModulatedDeformConv2d(4, 6, 3, bias=False).bias is None
 
 
-def test_mmcv_pictures_smaller_than_the_kernel():
+def test_mmcv_pictures_smaller_than_the_kernel(made_there):
     layer = sycl_dcn.mmcv.DeformConv2d(2, 3, 5, padding=2)
     x, offset = torch.randn(1, 2, 3, 4), torch.zeros(1, 50, 3, 4)
     assert error(layer(x, offset), nn.functional.conv2d(x, layer.weight, padding=2)) < 1e-5
 
 
-def test_mmcv_types_follow_the_offset():
+def test_mmcv_types_follow_the_offset(made_there):
     x, weight = torch.randn(1, 4, 6, 6), torch.randn(4, 4, 3, 3)
     offset, mask = torch.randn(1, 18, 6, 6).half(), torch.rand(1, 9, 6, 6)
     assert sycl_dcn.mmcv.modulated_deform_conv2d(x, offset, mask, weight, None, 1, 1).dtype == torch.float16
