@@ -50,6 +50,7 @@ struct DeformConv2dBackwardDesc {
   bool mask_is_logit = false;           ///< the forward call applied a sigmoid to the mask
   /// Runs on the same device with the same inputs give the same bits. Variants that do not promise it decline.
   bool deterministic = false;
+  bool allow_tf32 = false;  ///< f32 tensors: products may be rounded to tf32 where the device has matrix units for it
   std::string force_variant{};    ///< empty: environment DCN_FORCE_VARIANT_BACKWARD, else the first that suits
   bool force_wide_index = false;  ///< 64-bit index arithmetic although the sizes do not need it
 };

@@ -68,3 +68,24 @@ struct DeformConv2dBackwardFusedArgs {
   int bias_parts;
 };
 static_assert(sizeof(DeformConv2dBackwardFusedArgs) <= 1024, "argument space of some devices");
+
+/// The tiled kernels. Work is cut into slices (up to 64 input channels that share their group and deformable group),
+/// output slices (some output channels of a group), taps and ranges of output pixels; work-groups add to the sums
+/// atomically. A launch takes some pictures and slices.
+struct DeformConv2dBackwardTiledArgs {
+  DeformConv2dBackwardArgs call;
+  const void* zeros;     ///< 16 bytes of zeros, read in place of what does not exist
+  void* packed_weight;   ///< [slices][output_slices][taps], each as place_of() has it
+  float* weight_sums;    ///< [slices][output_slices][taps][outputs of a slice][channels of a slice]
+  float* bias_sums;      ///< [out_channels]
+  float* position_sums;  ///< [output pixels of the launch][deformable_groups * taps][3: mask, y, x]
+  float* input_sums;     ///< [pictures of the launch][height][width][slices of the launch][channels of a slice]...
+  long long input_sum_step[3];  ///< ... or grad_input itself: elements from picture to picture, row to row, and column
+                                ///< to column
+  long long first_picture, pictures;  ///< of this launch
+  long long range_tiles;              ///< tiles of a work-group
+  int first_slice, slices;            ///< of this launch
+  int all_slices, output_slices;
+  int direct_input;  ///< input_sums is grad_input: a slice starts at its first channel
+};
+static_assert(sizeof(DeformConv2dBackwardTiledArgs) <= 1024, "argument space of some devices");

@@ -25,6 +25,7 @@
 
 #include "deform_common.hpp"
 #include "deform_conv2d_backward_args.hpp"
+#include "deform_slice.hpp"
 
 namespace syclexp = sycl::ext::oneapi::experimental;
 
@@ -35,36 +36,6 @@ constexpr int kOutRows = DCN_OUT_ROWS;
 constexpr int kPanel = kLanes * kVectors;
 
 inline int round_up(int value, int step) { return (value + step - 1) / step * step; }
-
-/// Channels [first, first + count) of a panel, and what they belong to.
-struct Slice {
-  int first, count;
-  int group, deformable_group;
-};
-
-/// Walks the cuts (channels that share their group and deformable group) to the one that holds the panel.
-inline Slice find_slice(const DeformConv2dBackwardArgs& args, int slice) {
-  const int channels = static_cast<int>(args.in_channels);
-  const int group_channels = channels / args.groups;
-  const int deformable_channels = channels / args.deformable_groups;
-  int cut = 0;
-  int cut_end = 0;
-  while (true) {
-    const int group_end = (cut / group_channels + 1) * group_channels;
-    const int deformable_end = (cut / deformable_channels + 1) * deformable_channels;
-    cut_end = group_end < deformable_end ? group_end : deformable_end;
-    const int panels = (cut_end - cut + kPanel - 1) / kPanel;
-    if (slice < panels || cut_end >= channels) break;
-    slice -= panels;
-    cut = cut_end;
-  }
-  Slice result;
-  result.first = cut + slice * kPanel;
-  result.count = cut_end - result.first < kPanel ? cut_end - result.first : kPanel;
-  result.group = cut / group_channels;
-  result.deformable_group = cut / deformable_channels;
-  return result;
-}
 
 /// The parts of local memory. plan_deform_conv2d_backward() computes the same sum (backward_local_bytes).
 struct Tile {
@@ -448,7 +419,7 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>))
 
   const int strand = static_cast<int>(item.get_group(0)) / fused.slices;
   const int slice_index = static_cast<int>(item.get_group(0)) - strand * fused.slices;
-  const Slice slice = find_slice(args, slice_index);
+  const Slice slice = find_slice(args, slice_index, kPanel);
   const int taps = args.kernel_h * args.kernel_w;
   const int outputs = static_cast<int>(args.out_channels) / args.groups;
   const Wanted wanted{args.grad_input != nullptr, args.grad_offset != nullptr || args.grad_mask != nullptr,
@@ -549,7 +520,7 @@ inline WeightBlock find_weight_block(const DeformConv2dBackwardFusedArgs& fused)
   const int blocks = fused.padded_outputs / kOutRows;
   WeightBlock block;
   block.slice_index = static_cast<int>(item.get_group(0)) / blocks;
-  block.slice = find_slice(fused.call, block.slice_index);
+  block.slice = find_slice(fused.call, block.slice_index, kPanel);
   block.first_output = (static_cast<int>(item.get_group(0)) - block.slice_index * blocks) * kOutRows;
   block.end_output = block.first_output + kOutRows < outputs ? block.first_output + kOutRows : outputs;
   block.lane = static_cast<int>(item.get_local_id(0));
@@ -642,7 +613,7 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void
   }
   float sum[3] = {0.0f, 0.0f, 0.0f};
   for (int slice = 0; slice < fused.slices; ++slice) {
-    if (args.deformable_groups > 1 && find_slice(args, slice).deformable_group != deformable_group) continue;
+    if (args.deformable_groups > 1 && find_slice(args, slice, kPanel).deformable_group != deformable_group) continue;
     const long long cell = static_cast<long long>(strand) * fused.slices + slice;
     const float* sums = fused.position_sums + (cell * taps + tap) * 3 * fused.round_pixels + pixel;
     for (int i = 0; i < 3; ++i) sum[i] += sums[i * fused.round_pixels];
@@ -677,7 +648,7 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void
   const int column = static_cast<int>(id % padded);
   const long long pixel = id / padded % pixels;
   const int picture = static_cast<int>(id / padded / pixels);
-  const Slice slice = find_slice(args, column / kPanel);
+  const Slice slice = find_slice(args, column / kPanel, kPanel);
   if (column % kPanel >= slice.count) return;
   float sum = 0.0f;
   for (int segment = 0; segment < fused.segments; ++segment) {

@@ -24,6 +24,7 @@
 #include "deform_common.hpp"
 #include "deform_conv2d_args.hpp"
 #include "tile_matrix.hpp"
+#include "tile_sample.hpp"
 
 namespace syclexp = sycl::ext::oneapi::experimental;
 
@@ -35,23 +36,10 @@ constexpr int kTeams = DCN_ROW_TEAMS * DCN_COLUMN_TEAMS;
 constexpr int kThreads = kTeams * kLanes;
 constexpr bool kAhead = DCN_AHEAD != 0;
 constexpr int kStride = kDepth + kStagePad;          ///< of a row of the column, in elements
-constexpr int kVector = 16 / int{sizeof(Element)};   ///< elements of the widest load
 constexpr int kPacks = kDepth / kVector;             ///< loads that a pixel's channels of one step take
 constexpr int kPixelStep = kThreads / kPixels;       ///< taps located side by side
 constexpr int kItems = kPixels * kPacks / kThreads;  ///< loads per corner and work-item in one step
 static_assert(kThreads % kPixels == 0 && kPixels * kPacks % kThreads == 0 && kDepth % kVector == 0);
-
-struct alignas(16) Pack {
-  Element value[kVector];
-};
-
-/// One tap of one pixel: where its corners' channel 0 are, as element indices, below 0 outside.
-struct alignas(16) Corners {
-  Index at[4];
-};
-struct alignas(16) Weights {
-  float of[4];
-};
 
 /// The parts of local memory; the host computes the same sum (tiled_local_bytes).
 struct Tile {
@@ -68,82 +56,6 @@ DCN_INLINE Tile carve(unsigned char* memory) {
   tile.column = reinterpret_cast<Stage*>(tile.weights + kTiledTaps * kPixels);
   tile.sum = reinterpret_cast<float*>(memory);
   return tile;
-}
-
-/// One output pixel, as a work-item sees it.
-struct Pixel {
-  bool valid;
-  Index input, offset, mask, output;  ///< element indices
-  int y, x;                           ///< of tap (0, 0) without offset
-};
-
-DCN_INLINE Pixel find_pixel(const DeformConv2dArgs& args, Index first, int m) {
-  const Index pixels = static_cast<Index>(args.batch * args.out_height * args.out_width);
-  Index id = first + m;
-  Pixel pixel;
-  pixel.valid = id < pixels;
-  id = pixel.valid ? id : 0;
-  const Index width = static_cast<Index>(args.out_width);
-  const Index height = static_cast<Index>(args.out_height);
-  const Index row = id / width;
-  const Index x = id - row * width;
-  const Index n = row / height;
-  const Index y = row - n * height;
-  pixel.input = n * static_cast<Index>(args.input_stride[0]);
-  pixel.offset = n * static_cast<Index>(args.offset_stride[0]) + y * static_cast<Index>(args.offset_stride[2]) +
-                 x * static_cast<Index>(args.offset_stride[3]);
-  pixel.mask = n * static_cast<Index>(args.mask_stride[0]) + y * static_cast<Index>(args.mask_stride[2]) +
-               x * static_cast<Index>(args.mask_stride[3]);
-  pixel.output = n * static_cast<Index>(args.output_stride[0]) + y * static_cast<Index>(args.output_stride[2]) +
-                 x * static_cast<Index>(args.output_stride[3]);
-  pixel.y = static_cast<int>(y) * args.stride_h - args.padding_h;
-  pixel.x = static_cast<int>(x) * args.stride_w - args.padding_w;
-  return pixel;
-}
-
-/// Corners and their weights of one tap and pixel. A corner outside of the picture is marked: multiplying by a zero
-/// weight would let a NaN of an unrelated element through.
-DCN_INLINE void locate(const DeformConv2dArgs& args, const Pixel& pixel, int tap, int deformable_group,
-                       Corners& corners, Weights& weights) {
-  const int taps = args.kernel_h * args.kernel_w;
-  const int tap_y = tap / args.kernel_w;
-  const int tap_x = tap - tap_y * args.kernel_w;
-  const auto* offset = static_cast<const Element*>(args.offset);
-  const auto* mask = static_cast<const Element*>(args.mask);
-  const Index dy_at = pixel.offset + static_cast<Index>(deformable_group * 2 * taps + 2 * tap) *
-                                         static_cast<Index>(args.offset_stride[1]);
-  float y = static_cast<float>(pixel.y + tap_y * args.dilation_h) + load(offset[dy_at]);
-  float x = static_cast<float>(pixel.x + tap_x * args.dilation_w) +
-            load(offset[dy_at + static_cast<Index>(args.offset_stride[1])]);
-  const float height = static_cast<float>(args.height);
-  const float width = static_cast<float>(args.width);
-  // False for NaN as well.
-  const bool inside = pixel.valid & (y > -1.0f) & (x > -1.0f) & (y < height) & (x < width);
-  y = inside ? y : 0.0f;
-  x = inside ? x : 0.0f;
-  float factor = 1.0f;
-  if (mask != nullptr) {
-    factor = load(
-        mask[pixel.mask + static_cast<Index>(deformable_group * taps + tap) * static_cast<Index>(args.mask_stride[1])]);
-    if (args.mask_is_logit) factor = 1.0f / (1.0f + sycl::exp(-factor));
-    factor = inside ? factor : 0.0f;
-  }
-  const float floor_y = sycl::floor(y);
-  const float floor_x = sycl::floor(x);
-  const float low_y = y - floor_y;
-  const float low_x = x - floor_x;
-  const bool top = inside & (floor_y >= 0.0f);
-  const bool bottom = inside & (floor_y < height - 1.0f);
-  const bool left = floor_x >= 0.0f;
-  const bool right = floor_x < width - 1.0f;
-  const Index step_y = static_cast<Index>(args.input_stride[2]);
-  const Index step_x = static_cast<Index>(args.input_stride[3]);
-  const Index at = pixel.input + static_cast<Index>(floor_y) * step_y + static_cast<Index>(floor_x) * step_x;
-  corners = {{(top & left) ? at : -1, (top & right) ? at + step_x : -1, (bottom & left) ? at + step_y : -1,
-              (bottom & right) ? at + (step_y + step_x) : -1}};
-  const float upper = (1.0f - low_y) * factor;
-  const float lower = low_y * factor;
-  weights = {{upper * (1.0f - low_x), upper * low_x, lower * (1.0f - low_x), lower * low_x}};
 }
 
 /// What a work-item reads for one step: a pack of each corner of its pixels.
@@ -169,12 +81,6 @@ DCN_INLINE void fetch(const DeformConv2dArgs& args, const Tile& tile, int slot, 
       fetched.corner[i][j] = *reinterpret_cast<const Pack*>(from);
     }
   }
-}
-
-/// The same bits whichever way the corners were read.
-DCN_INLINE float weigh(const Weights& weights, float corner0, float corner1, float corner2, float corner3) {
-  return sycl::fma(weights.of[3], corner3,
-                   sycl::fma(weights.of[2], corner2, sycl::fma(weights.of[1], corner1, weights.of[0] * corner0)));
 }
 
 /// Weighs what fetch() read and puts it into the column.
@@ -232,7 +138,7 @@ DCN_INLINE void write(const DeformConv2dArgs& args, const Tile& tile, Index firs
     for (int id = thread; id < kPixels * kRowPacks; id += kThreads) {
       const int m = id / kRowPacks;
       const int o = (id - m * kRowPacks) * kVector;
-      const Pixel pixel = find_pixel(args, first_pixel, m);
+      const Pixel pixel = find_pixel(args, args.output_stride, 0, args.batch, first_pixel + m);
       if (!pixel.valid || o >= outputs) continue;
       Pack pack;
 #pragma unroll
@@ -245,7 +151,7 @@ DCN_INLINE void write(const DeformConv2dArgs& args, const Tile& tile, Index firs
   }
   const Index stride = static_cast<Index>(args.output_stride[1]);
   const int m = thread % kPixels;
-  const Pixel pixel = find_pixel(args, first_pixel, m);
+  const Pixel pixel = find_pixel(args, args.output_stride, 0, args.batch, first_pixel + m);
   if (!pixel.valid) return;
   for (int o = thread / kPixels; o < outputs; o += kPixelStep) {
     output[pixel.output + static_cast<Index>(first + o) * stride] =
@@ -276,7 +182,7 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
   const Index panel = static_cast<Index>(group) * args.slices_per_group + slice;
   const auto* weight = static_cast<const Stage*>(args.weight) + panel * slice_elements;
   const bool wide = args.wide_input != 0;
-  const Pixel pixel = find_pixel(args, first_pixel, thread % kPixels);
+  const Pixel pixel = find_pixel(args, args.output_stride, 0, args.batch, first_pixel + thread % kPixels);
 
   Sums sums;
   clear(sums);
@@ -290,7 +196,9 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
       sycl::group_barrier(threads);  // the column and the corners of the last batch were read
       for (int slot = thread / kPixels; slot < batch; slot += kPixelStep) {
         const int at = slot * kPixels + thread % kPixels;
-        locate(args, pixel, first_tap + slot, deformable_group, tile.corners[at], tile.weights[at]);
+        const Sample sample = locate(args, pixel, first_tap + slot, deformable_group);
+        tile.corners[at] = sample.corners;
+        tile.weights[at] = sample.weights;
       }
       sycl::group_barrier(threads);
       Fetched fetched;

@@ -11,6 +11,7 @@
 #include "dcn/status.hpp"
 #include "ops/check.hpp"
 #include "ops/deform_conv2d_backward_plan.hpp"
+#include "ops/deform_conv2d_plan.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/verbose.hpp"
@@ -20,8 +21,10 @@ namespace dcn {
 namespace {
 
 using ops::DeformConv2dBackwardSchedule;
+using Kernel = ops::DeformConv2dBackwardVariant::Kernel;
 using runtime::div_up;
 
+constexpr int kRegisters = 128;         // of a tiled work-item: two work-groups of 256 share a unit
 constexpr std::size_t kFlatGroup = 64;  // work-items of a group in kernels with one item per element
 
 runtime::KernelRequest request(const DeformConv2dBackwardSchedule& schedule, DataType type, std::string_view entry) {
@@ -29,8 +32,26 @@ runtime::KernelRequest request(const DeformConv2dBackwardSchedule& schedule, Dat
   runtime::KernelRequest request;
   request.entry = entry;
   request.macros = {{ops::element_macro(type), "1"}, {"DCN_INDEX", ops::to_macro(schedule.index)}};
-  if (variant.panel == 0) {
+  if (variant.kernel == Kernel::kReference) {
     request.source = "deform_conv2d_backward_reference.hpp";
+    return request;
+  }
+  if (variant.kernel == Kernel::kTiled) {
+    request.source = "deform_conv2d_backward_tiled.hpp";
+    const auto define = [&](const char* macro, int value) {
+      request.macros.emplace_back(macro, std::to_string(value));
+    };
+    define("DCN_LANES", schedule.lanes);
+    define("DCN_PIXELS", variant.rows);
+    define("DCN_OUTPUTS", variant.panel);
+    define("DCN_SLICE", variant.out_rows);
+    define("DCN_DEPTH", schedule.depth);
+    define("DCN_ROW_TEAMS", ops::kBackwardRowTeams);
+    define("DCN_COLUMN_TEAMS", ops::kBackwardColumnTeams);
+    define("DCN_REGISTERS", kRegisters);
+    define("DCN_WIDE", schedule.wide ? 1 : 0);
+    if (schedule.matrix.mma) define("DCN_MMA", 1);
+    if (schedule.ptx) define("DCN_PTX", 1);
     return request;
   }
   request.source = "deform_conv2d_backward_fused.hpp";
@@ -71,8 +92,10 @@ struct DeformConv2dBackwardPlan::State {
 
   void get_reference();
   void get_fused();
+  void get_tiled();
   void run_reference(DeformConv2dBackwardArgs args) const;
   void run_fused(const DeformConv2dBackwardArgs& args) const;
+  void run_tiled(const DeformConv2dBackwardArgs& args) const;
   [[nodiscard]] runtime::Kernel kernel(std::string_view entry) const {
     return runtime::get_kernel(queue, request(schedule, desc.tensors.input.type, entry));
   }
@@ -84,7 +107,7 @@ struct DeformConv2dBackwardPlan::State {
   DeformConv2dBackwardSchedule schedule;
   // One kernel for each gradient; in the fused variants, those that add up the parts that `fused` leaves.
   runtime::Kernel input, position, weight, bias;
-  runtime::Kernel pack, fused, part_bias;
+  runtime::Kernel pack, fused, part_bias;  // `fused` is the tiled variants' kernel, too
   DeviceBuffer scratch;
 };
 
@@ -109,6 +132,15 @@ void DeformConv2dBackwardPlan::State::get_fused() {
   }
 }
 
+void DeformConv2dBackwardPlan::State::get_tiled() {
+  const DeformConv2dBackwardTensors& wanted = desc.tensors;
+  fused = kernel("deform_conv2d_backward_tiled");
+  if (wanted.grad_input || wants_position()) pack = kernel("deform_conv2d_backward_tiled_pack");
+  if (wanted.grad_input && !schedule.tiled.direct_input) input = kernel("deform_conv2d_backward_tiled_input");
+  if (wants_position()) position = kernel("deform_conv2d_backward_tiled_position");
+  if (wanted.grad_weight || wanted.grad_bias) weight = kernel("deform_conv2d_backward_tiled_weight");
+}
+
 DeformConv2dBackwardPlan::DeformConv2dBackwardPlan(Queue queue, const DeformConv2dBackwardDesc& desc) {
   ops::check_deform_conv2d_backward(desc);
   state_ = std::make_unique<State>(std::move(queue), desc);
@@ -118,10 +150,16 @@ DeformConv2dBackwardPlan::DeformConv2dBackwardPlan(Queue queue, const DeformConv
   state.variant = state.schedule.variant.name;
   runtime::verbose(runtime::Topic::kDispatch, "deform_conv2d_backward: {}", describe());
 
-  if (state.schedule.variant.panel == 0) {
-    state.get_reference();
-  } else {
-    state.get_fused();
+  switch (state.schedule.variant.kernel) {
+    case Kernel::kReference:
+      state.get_reference();
+      break;
+    case Kernel::kFused:
+      state.get_fused();
+      break;
+    case Kernel::kTiled:
+      state.get_tiled();
+      break;
   }
   state.scratch = DeviceBuffer(state.queue, state.schedule.scratch_bytes());
   if (state.schedule.zero_bytes != 0) {
@@ -205,6 +243,64 @@ void DeformConv2dBackwardPlan::State::run_fused(const DeformConv2dBackwardArgs& 
   }
 }
 
+void DeformConv2dBackwardPlan::State::run_tiled(const DeformConv2dBackwardArgs& call) const {
+  DeformConv2dBackwardTiledArgs args = schedule.tiled;
+  args.call = call;
+  auto* at = static_cast<unsigned char*>(scratch.data());
+  const auto take = [&](std::size_t bytes) {
+    auto* part = reinterpret_cast<float*>(bytes == 0 ? nullptr : at);
+    at += bytes;
+    return part;
+  };
+  args.input_sums = take(schedule.input_bytes);
+  args.packed_weight = take(schedule.packed_bytes);
+  args.weight_sums = take(schedule.weight_bytes);
+  args.position_sums = take(schedule.position_bytes);
+  args.bias_sums = take(schedule.bias_bytes);
+  args.zeros = take(schedule.zero_bytes);
+  if (args.direct_input != 0) args.input_sums = static_cast<float*>(call.grad_input);
+  runtime::Kernel main = fused;
+  if (schedule.wide && !(ops::is_aligned(call.input) && ops::is_aligned(call.grad_output))) {
+    DeformConv2dBackwardSchedule narrow = schedule;
+    narrow.wide = false;
+    main = runtime::get_kernel(queue, request(narrow, desc.tensors.input.type, "deform_conv2d_backward_tiled"));
+  }
+
+  const ops::DeformConv2dBackwardVariant& chosen = schedule.variant;
+  const std::int64_t taps = std::int64_t{call.kernel_h} * call.kernel_w;
+  const std::int64_t weights = taps * args.all_slices * args.output_slices * chosen.out_rows * chosen.panel;
+  if (args.packed_weight != nullptr) launch_flat(queue, pack, weights, args);
+  queue.fill(args.weight_sums, 0, schedule.weight_bytes);
+  queue.fill(args.bias_sums, 0, schedule.bias_bytes);
+  if (args.direct_input != 0) {
+    queue.fill(call.grad_input, 0, static_cast<std::size_t>(desc.tensors.grad_input->elements()) * sizeof(float));
+  }
+  const auto threads = static_cast<std::size_t>(schedule.lanes * ops::kBackwardRowTeams * ops::kBackwardColumnTeams);
+  const std::int64_t launch_pictures = args.pictures;
+  const int launch_slices = args.slices;
+  for (args.first_picture = 0; args.first_picture < call.batch; args.first_picture += launch_pictures) {
+    args.pictures = std::min<std::int64_t>(launch_pictures, call.batch - args.first_picture);
+    queue.fill(args.position_sums, 0, schedule.position_bytes);
+    for (args.first_slice = 0; args.first_slice < args.all_slices; args.first_slice += launch_slices) {
+      args.slices = std::min(launch_slices, args.all_slices - args.first_slice);
+      if (args.direct_input == 0) queue.fill(args.input_sums, 0, schedule.input_bytes);
+      const auto shares = static_cast<std::size_t>(taps * args.slices * args.output_slices);
+      runtime::launch(queue, main, runtime::range_2d({schedule.ranges, shares}, {1, threads}), args,
+                      schedule.local_bytes);
+      if (input.native != nullptr) {
+        launch_flat(queue, input, args.pictures * call.height * call.width * args.slices * (chosen.panel / 4), args);
+      }
+    }
+    if (position.native != nullptr) {
+      launch_flat(queue, position, args.pictures * call.out_height * call.out_width * call.deformable_groups * taps,
+                  args);
+    }
+  }
+  if (weight.native != nullptr) {
+    launch_flat(queue, weight, (args.weight_sums == nullptr ? 0 : weights) + call.out_channels, args);
+  }
+}
+
 void DeformConv2dBackwardPlan::run(const DeformConv2dBackwardTensors& tensors) {
   State& state = *state_;
   const DeformConv2dBackwardTensors& planned = state.desc.tensors;
@@ -232,10 +328,16 @@ void DeformConv2dBackwardPlan::run(const DeformConv2dBackwardTensors& tensors) {
   args.grad_weight = data(tensors.grad_weight);
   args.grad_bias = data(tensors.grad_bias);
   args.scratch = state.scratch.data();
-  if (state.schedule.variant.panel == 0) {
-    state.run_reference(args);
-  } else {
-    state.run_fused(args);
+  switch (state.schedule.variant.kernel) {
+    case Kernel::kReference:
+      state.run_reference(args);
+      break;
+    case Kernel::kFused:
+      state.run_fused(args);
+      break;
+    case Kernel::kTiled:
+      state.run_tiled(args);
+      break;
   }
 }
 
@@ -246,7 +348,19 @@ std::size_t DeformConv2dBackwardPlan::scratch_bytes() const noexcept { return st
 std::string DeformConv2dBackwardPlan::describe() const {
   const DeformConv2dBackwardSchedule& schedule = state_->schedule;
   const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
-  if (schedule.variant.panel == 0) {
+  if (schedule.variant.kernel == Kernel::kTiled) {
+    const DeformConv2dBackwardTiledArgs& args = schedule.tiled;
+    const ops::MatrixShape& matrix = schedule.matrix;
+    return fmt::format(
+        "{}, launches of {} slices and {} pictures, {} output slices, {} ranges of {} tiles, grad_input {}, {}, {} "
+        "lanes, {} indices, {} bytes of local memory, {} of scratch",
+        schedule.variant.name, args.slices, args.pictures, args.output_slices, schedule.ranges, args.range_tiles,
+        args.direct_input != 0 ? "direct" : "by sums",
+        matrix.rows == 0 ? "multiply-adds"
+                         : fmt::format("matrix units of {}x{}x{}", matrix.rows, matrix.columns, matrix.depth),
+        schedule.lanes, index, schedule.local_bytes, schedule.scratch_bytes());
+  }
+  if (schedule.variant.kernel == Kernel::kReference) {
     return fmt::format("{}, {} indices, {} bytes of scratch", schedule.variant.name, index, schedule.scratch_bytes());
   }
   const DeformConv2dBackwardFusedArgs& args = schedule.args;

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "dcn/status.hpp"
+#include "ops/deform_conv2d_plan.hpp"
 #include "ops/rounding.hpp"
 #include "runtime/verbose.hpp"
 
@@ -18,10 +20,18 @@ namespace dcn::ops {
 
 namespace {
 
-/// Best first; the last takes every call. The register blocks fill AVX-512 (fused_32) or AVX2 (fused_16).
+using Kernel = DeformConv2dBackwardVariant::Kernel;
+
+/// Best first; the last takes every call. A tiled variant is named by the output channels of its work-groups. The
+/// register blocks of a fused one fill AVX-512 (fused_32) or AVX2 (fused_16).
 constexpr std::array kBackwardVariants{
-    DeformConv2dBackwardVariant{.name = "fused_32", .panel = 32, .rows = 12, .out_rows = 8},
-    DeformConv2dBackwardVariant{.name = "fused_16", .panel = 16, .rows = 6, .out_rows = 6},
+    DeformConv2dBackwardVariant{.name = "tiled_64", .kernel = Kernel::kTiled, .panel = 64, .rows = 64, .out_rows = 64},
+    DeformConv2dBackwardVariant{
+        .name = "tiled_128", .kernel = Kernel::kTiled, .panel = 64, .rows = 64, .out_rows = 128},
+    DeformConv2dBackwardVariant{
+        .name = "tiled_256", .kernel = Kernel::kTiled, .panel = 64, .rows = 64, .out_rows = 256},
+    DeformConv2dBackwardVariant{.name = "fused_32", .kernel = Kernel::kFused, .panel = 32, .rows = 12, .out_rows = 8},
+    DeformConv2dBackwardVariant{.name = "fused_16", .kernel = Kernel::kFused, .panel = 16, .rows = 6, .out_rows = 6},
     DeformConv2dBackwardVariant{.name = "reference"},
 };
 
@@ -29,6 +39,8 @@ constexpr std::int64_t kMebi = std::int64_t{1} << 20;
 constexpr std::int64_t kPlaneScratch = 64 * kMebi;     // bytes; the reference's sums of grad_input
 constexpr std::int64_t kPositionScratch = 16 * kMebi;  // bytes; the fused variants' sums of grad_offset and grad_mask
 constexpr std::int64_t kStrandScratch = 256 * kMebi;   // bytes; more than one strand only while its sums fit
+constexpr std::int64_t kLaunchScratch = 128 * kMebi;   // bytes; the tiled variants' sums of one launch
+constexpr int kUnitGroups = 6;                         // work-groups of a tiled launch per compute unit
 constexpr std::int64_t kLargestTile = 96;              // output pixels
 constexpr int kBiasParts = 64;
 constexpr std::size_t kAlignment = 64;  // of the parts of the scratch
@@ -47,12 +59,44 @@ std::int64_t count_slices(const DeformConv2dParams& params, std::int64_t channel
   return slices;
 }
 
+/// The matrix units that the tiled variants may use. They have no product over pixels through joint_matrix.
+MatrixShape backward_matrix(const DeformConv2dBackwardDesc& desc, const DeviceFacts& device) {
+  const MatrixShape matrix = matrix_shape(desc.tensors.input.type, desc.allow_tf32, device);
+  return matrix.mma ? matrix : MatrixShape{};
+}
+
+/// Outputs of one step of the tiled kernel: 128 bytes.
+int backward_depth(const DeformConv2dBackwardDesc& desc) {
+  return static_cast<int>(128 / size_of(desc.tensors.input.type));
+}
+
+/// Why the tiled variant cannot run the call at all; empty when it can.
+std::string why_tiled_unable(const DeformConv2dBackwardVariant& variant, const DeformConv2dBackwardDesc& desc,
+                             const DeviceFacts& device) {
+  if (desc.deterministic) return "its sums are atomic, and the same bits are asked for";
+  const auto vector = static_cast<int>(16 / size_of(desc.tensors.input.type));
+  const int threads = kBackwardRowTeams * kBackwardColumnTeams * device.lanes;
+  const int packs = variant.panel / vector;
+  // Each work-item of the plain product has 4 x 4 sums or more, 16 of them side by side.
+  if (threads < variant.rows || device.lanes % packs != 0 || variant.rows * packs % threads != 0 ||
+      variant.out_rows * 4 % threads != 0) {
+    return fmt::format("its tile of {} pixels cannot be shared by sub-groups of {}", variant.rows, device.lanes);
+  }
+  const DataType staged = backward_matrix(desc, device).rows != 0 ? desc.tensors.input.type : DataType::kF32;
+  const std::size_t local = backward_tiled_local_bytes(variant, IndexWidth::k64, backward_depth(desc), staged);
+  if (local > device.local_bytes) {
+    return fmt::format("it needs {} bytes of local memory, the device has {}", local, device.local_bytes);
+  }
+  return {};
+}
+
 /// Why the variant cannot run the call at all; empty when it can.
 std::string why_unable(const DeformConv2dBackwardVariant& variant, const DeformConv2dBackwardDesc& desc,
                        const DeviceFacts& device) {
-  if (variant.panel == 0) return {};
+  if (variant.kernel == Kernel::kReference) return {};
   const DeformConv2dBackwardTensors& tensors = desc.tensors;
   if (tensors.input.type == DataType::kF64) return "it computes in f32, the tensors are f64";
+  if (variant.kernel == Kernel::kTiled) return why_tiled_unable(variant, desc, device);
   if (device.lanes > variant.panel || variant.panel % device.lanes != 0) {
     return fmt::format("its {} channels are no multiple of the device's sub-group of {}", variant.panel, device.lanes);
   }
@@ -64,10 +108,28 @@ std::string why_unable(const DeformConv2dBackwardVariant& variant, const DeformC
   return {};
 }
 
+std::string why_tiled_unsuited(const DeformConv2dBackwardVariant& variant, const DeformConv2dBackwardDesc& desc,
+                               const DeviceFacts& device) {
+  if (device.is_cpu) return "it is made for GPUs";
+  const std::int64_t channels = desc.tensors.input.sizes[1];
+  const std::int64_t outputs = desc.tensors.weight.sizes[0] / desc.params.groups;
+  const std::int64_t padded = round_up(outputs, variant.out_rows);
+  if (outputs > variant.out_rows && variant.out_rows < kBackwardVariants[2].out_rows) {
+    return fmt::format("it would read the input once per {} of {} outputs", variant.out_rows, outputs);
+  }
+  const std::int64_t padded_channels = count_slices(desc.params, channels, variant.panel) * variant.panel;
+  if (outputs * channels * 16 < padded * padded_channels) {
+    return fmt::format("{} channels would be padded to {}, and {} outputs per group to {}", channels, padded_channels,
+                       outputs, padded);
+  }
+  return {};
+}
+
 /// Why another variant in the list will be faster; empty when this one suits.
 std::string why_unsuited(const DeformConv2dBackwardVariant& variant, const DeformConv2dBackwardDesc& desc,
                          const DeviceFacts& device) {
-  if (variant.panel == 0) return {};
+  if (variant.kernel == Kernel::kReference) return {};
+  if (variant.kernel == Kernel::kTiled) return why_tiled_unsuited(variant, desc, device);
   const int vectors = variant.panel / device.lanes;
   const int registers = variant.rows * vectors + vectors + 1;
   if (device.is_cpu && registers > device.vector_registers) {
@@ -252,6 +314,81 @@ void plan_fused(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwa
   schedule.zero_bytes = aligned(variant.panel, size_of(tensors.input.type));
 }
 
+void plan_tiled(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwardDesc& desc,
+                const DeviceFacts& device) {
+  const DeformConv2dBackwardTensors& tensors = desc.tensors;
+  const DeformConv2dBackwardVariant& variant = schedule.variant;
+  const DataType type = tensors.input.type;
+  const auto [batch, channels, height, width] = tensors.input.sizes;
+  const std::int64_t pixels = tensors.grad_output.sizes[2] * tensors.grad_output.sizes[3];
+  const std::int64_t taps = desc.params.kernel_h * desc.params.kernel_w;
+  const std::int64_t planes = desc.params.deformable_groups * taps;
+  const std::int64_t outputs = tensors.weight.sizes[0] / desc.params.groups;
+  const std::int64_t slices = count_slices(desc.params, channels, variant.panel);
+  const std::int64_t output_slices = div_up(outputs, variant.out_rows);
+  // In place only where all of grad_input can be cleared at once.
+  const bool direct = type == DataType::kF32 && tensors.grad_input &&
+                      tensors.grad_input->strides ==
+                          std::array<std::int64_t, 4>{height * width * channels, 1, width * channels, channels};
+  constexpr std::int64_t kFloat = sizeof(float);
+
+  // As many pictures, then slices, of a launch as the bound of the scratch allows for.
+  const std::int64_t position_bytes = tensors.grad_offset || tensors.grad_mask ? pixels * planes * 3 * kFloat : 0;
+  const std::int64_t slice_bytes = tensors.grad_input && !direct ? height * width * variant.panel * kFloat : 0;
+  const std::int64_t room = std::max<std::int64_t>(kLaunchScratch - position_bytes, 0);
+  const std::int64_t launch_slices =
+      slice_bytes == 0 ? slices : std::clamp<std::int64_t>(room / slice_bytes, 1, slices);
+  const std::int64_t picture_bytes = std::max<std::int64_t>(1, position_bytes + launch_slices * slice_bytes);
+  const std::int64_t most_pictures =
+      std::clamp<std::int64_t>(kLaunchScratch / picture_bytes, 1, std::max<std::int64_t>(batch, 1));
+  // As many launches, but of even size.
+  const std::int64_t pictures = batch == 0 ? 1 : div_up(batch, div_up(batch, most_pictures));
+
+  const std::int64_t cells = slices * output_slices * taps;
+  const std::int64_t weight_elements = cells * variant.out_rows * variant.panel;
+  const std::int64_t input_elements = pictures * height * width * launch_slices * variant.panel;
+  schedule.matrix = backward_matrix(desc, device);
+  schedule.ptx = device.ptx;
+  const DataType staged = schedule.matrix.rows != 0 ? type : DataType::kF32;
+  schedule.depth = backward_depth(desc);
+  schedule.lanes = device.lanes;
+  schedule.index = choose_index(
+      desc, {weight_elements, slice_bytes == 0 ? 0 : input_elements, (pictures * pixels + variant.rows) * planes * 3});
+  schedule.local_bytes = backward_tiled_local_bytes(variant, schedule.index, schedule.depth, staged);
+
+  const std::int64_t tiles = div_up(pictures * pixels, variant.rows);
+  const std::int64_t shares = launch_slices * output_slices * taps;
+  const std::int64_t wanted = std::clamp<std::int64_t>(kUnitGroups * device.compute_units / shares, 1,
+                                                       std::clamp<std::int64_t>(tiles, 1, 65535));
+  DeformConv2dBackwardTiledArgs& args = schedule.tiled;
+  args.range_tiles = std::max<std::int64_t>(1, div_up(tiles, wanted));
+  schedule.ranges = static_cast<std::size_t>(div_up(tiles, args.range_tiles));
+  args.pictures = pictures;
+  args.slices = static_cast<int>(launch_slices);
+  args.all_slices = static_cast<int>(slices);
+  args.output_slices = static_cast<int>(output_slices);
+  args.direct_input = direct ? 1 : 0;
+  const std::int64_t cut = std::gcd(channels / desc.params.groups, channels / desc.params.deformable_groups);
+  schedule.wide = is_wide(tensors.input, std::gcd(cut, std::int64_t{variant.panel})) &&
+                  is_wide(tensors.grad_output, std::gcd(outputs, std::int64_t{variant.out_rows}));
+  if (direct) {
+    args.input_sum_step[0] = tensors.grad_input->strides[0];
+    args.input_sum_step[1] = tensors.grad_input->strides[2];
+    args.input_sum_step[2] = tensors.grad_input->strides[3];
+  } else {
+    args.input_sum_step[2] = launch_slices * variant.panel;
+    args.input_sum_step[1] = width * args.input_sum_step[2];
+    args.input_sum_step[0] = height * args.input_sum_step[1];
+    if (tensors.grad_input) schedule.input_bytes = aligned(input_elements, sizeof(float));
+  }
+  const bool position = position_bytes != 0;
+  if (tensors.grad_input || position) schedule.packed_bytes = aligned(weight_elements, size_of(staged));
+  if (tensors.grad_weight) schedule.weight_bytes = aligned(weight_elements, sizeof(float));
+  if (position) schedule.position_bytes = aligned(pictures * pixels * planes * 3, sizeof(float));
+  if (tensors.grad_bias) schedule.bias_bytes = aligned(tensors.weight.sizes[0], sizeof(float));
+  schedule.zero_bytes = kAlignment;
+}
+
 }  // namespace
 
 std::span<const DeformConv2dBackwardVariant> deform_conv2d_backward_variant_list() noexcept {
@@ -270,16 +407,37 @@ std::size_t backward_local_bytes(const DeformConv2dBackwardVariant& variant, int
   return kAlignment + floats * sizeof(float) + pixels * (8 * sizeof(void*) + 3 * index_bytes);
 }
 
+std::size_t backward_tiled_local_bytes(const DeformConv2dBackwardVariant& variant, IndexWidth index, int depth,
+                                       DataType staged) {
+  const auto pixels = static_cast<std::size_t>(variant.rows);
+  const auto channels = static_cast<std::size_t>(variant.panel);
+  const auto outputs = static_cast<std::size_t>(variant.out_rows);
+  const std::size_t steps = outputs / static_cast<std::size_t>(depth);
+  const std::size_t index_bytes = index == IndexWidth::k32 ? 4 : 8;
+  const std::size_t places = 8 * index_bytes + 2 * 16;
+  const std::size_t gradient = (channels + 4) * sizeof(float);
+  constexpr std::size_t kPad = 16;  // bytes of each row of staged elements
+  const std::size_t sample = channels * size_of(staged) + kPad;
+  const std::size_t grad_output = outputs * size_of(staged) + steps * kPad;
+  return pixels * (places + gradient + sample + grad_output + index_bytes);
+}
+
 DeformConv2dBackwardSchedule plan_deform_conv2d_backward(const DeformConv2dBackwardDesc& desc,
                                                          const DeviceFacts& device, std::string_view force) {
   expect_supported(desc.tensors.input.type, device);
   DeformConv2dBackwardSchedule schedule;
   schedule.variant = choose_variant(desc, device, force);
   fill_args(schedule.args.call, desc);
-  if (schedule.variant.panel == 0) {
-    plan_reference(schedule, desc);
-  } else {
-    plan_fused(schedule, desc, device);
+  switch (schedule.variant.kernel) {
+    case Kernel::kReference:
+      plan_reference(schedule, desc);
+      break;
+    case Kernel::kFused:
+      plan_fused(schedule, desc, device);
+      break;
+    case Kernel::kTiled:
+      plan_tiled(schedule, desc, device);
+      break;
   }
   return schedule;
 }

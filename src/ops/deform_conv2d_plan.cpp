@@ -44,18 +44,8 @@ std::int64_t outputs_per_group(const DeformConv2dDesc& desc) {
   return desc.tensors.weight.sizes[0] / desc.params.groups;
 }
 
-/// The matrix units that the call may use.
 MatrixShape matrix_shape(const DeformConv2dDesc& desc, const DeviceFacts& device) {
-  switch (desc.tensors.input.type) {
-    case DataType::kF16:
-      return device.matrix_f16;
-    case DataType::kBf16:
-      return device.matrix_bf16;
-    case DataType::kF32:
-      return desc.allow_tf32 ? device.matrix_tf32 : MatrixShape{};
-    default:
-      return {};
-  }
+  return matrix_shape(desc.tensors.input.type, desc.allow_tf32, device);
 }
 
 /// The type in which the tiled kernel keeps sampled input and weights.

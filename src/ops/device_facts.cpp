@@ -40,6 +40,7 @@ DeviceFacts device_facts(const Queue& queue) {
   DeviceFacts facts;
   facts.name = queue.device().name;
   facts.is_cpu = device.is_cpu();
+  facts.ptx = queue.device().backend == "cuda";
   facts.fp16 = queue.device().fp16;
   facts.fp64 = queue.device().fp64;
   facts.compute_units = std::max(1, static_cast<int>(device.get_info<sycl::info::device::max_compute_units>()));
@@ -52,10 +53,10 @@ DeviceFacts device_facts(const Queue& queue) {
     facts.vector_registers = facts.lanes == 16 ? 32 : 16;
   } else {
     facts.lanes = has(16) ? 16 : has(32) ? 32 : static_cast<int>(sizes.empty() ? 1 : sizes.back());
-    if (device.has(sycl::aspect::ext_intel_matrix) || queue.device().backend == "cuda") {
+    if (device.has(sycl::aspect::ext_intel_matrix) || facts.ptx) {
       const auto combinations = device.get_info<sycl::ext::oneapi::experimental::info::device::matrix_combinations>();
       // sm_80 and newer have the shapes of tile_mma.hpp, and bf16 with them.
-      if (queue.device().backend == "cuda" && find_shape(combinations, matrix::matrix_type::bf16).rows != 0) {
+      if (facts.ptx && find_shape(combinations, matrix::matrix_type::bf16).rows != 0) {
         facts.matrix_f16 = facts.matrix_bf16 = {.rows = 16, .columns = 16, .depth = 16, .mma = true};
         facts.matrix_tf32 = {.rows = 16, .columns = 16, .depth = 8, .mma = true};
         return facts;
@@ -66,6 +67,19 @@ DeviceFacts device_facts(const Queue& queue) {
     }
   }
   return facts;
+}
+
+MatrixShape matrix_shape(DataType type, bool allow_tf32, const DeviceFacts& device) {
+  switch (type) {
+    case DataType::kF16:
+      return device.matrix_f16;
+    case DataType::kBf16:
+      return device.matrix_bf16;
+    case DataType::kF32:
+      return allow_tf32 ? device.matrix_tf32 : MatrixShape{};
+    default:
+      return {};
+  }
 }
 
 const char* element_macro(DataType type) {

@@ -27,6 +27,7 @@ struct DeviceFacts {
   int vector_registers = 32;            ///< CPU: registers of that width
   int compute_units = 1;                ///< CPU: hardware threads
   std::size_t local_bytes = 64 * 1024;  ///< local memory of a work-group
+  bool ptx = false;                     ///< its code is NVIDIA's PTX
   MatrixShape matrix_f16{};
   MatrixShape matrix_bf16{};
   MatrixShape matrix_tf32{};  ///< for f32 tensors, where the caller allows for its shorter mantissa
@@ -34,6 +35,9 @@ struct DeviceFacts {
 
 /// Asks the driver; a few microseconds.
 [[nodiscard]] DeviceFacts device_facts(const Queue& queue);
+
+/// The matrix units that products of a type may use; rows is 0 when there are none.
+[[nodiscard]] MatrixShape matrix_shape(DataType type, bool allow_tf32, const DeviceFacts& device);
 
 /// The macro that tells kernels the element type, such as "DCN_T_F32".
 [[nodiscard]] const char* element_macro(DataType type);

@@ -146,4 +146,26 @@ void mend_target(std::vector<char>& content) {
   if (found != content.end()) std::copy(expected.begin(), expected.end(), found);
 }
 
+void limit_registers(std::vector<char>& content) {
+  constexpr std::string_view kMarker = "// dcn-registers ";
+  constexpr std::string_view kDirective = "\n.maxnreg ";
+  constexpr std::string_view kName = "// .globl\t";  // a comment in front of each entry
+  const std::string_view text(content.data(), content.size());
+  for (std::size_t at = text.find(kMarker); at != std::string_view::npos; at = text.find(kMarker, at + 1)) {
+    const std::size_t number = at + kMarker.size();
+    const std::string directive =
+        fmt::format("{}{}", kDirective, text.substr(number, text.find_first_not_of("0123456789", number) - number));
+    const std::size_t entry = text.rfind("\n.visible .entry ", at);
+    const std::size_t comment = text.rfind(kName, entry);
+    if (entry == std::string_view::npos || comment == std::string_view::npos) continue;
+    const std::size_t comment_end = text.find('\n', comment);
+    const std::size_t body = text.find("\n{", entry);
+    // The content's parts have fixed places: the comment makes room for the directive.
+    if (body > at || comment_end - comment < kName.size() + directive.size()) continue;
+    const auto place = [&](std::size_t index) { return content.begin() + static_cast<std::ptrdiff_t>(index); };
+    const auto moved = std::copy(place(comment_end), place(body), place(comment_end - directive.size()));
+    std::copy(directive.begin(), directive.end(), moved);
+  }
+}
+
 }  // namespace dcn::runtime

@@ -22,4 +22,9 @@ inline constexpr std::size_t kEntryWords = 96;
 /// of the runtime expects it, so that the bundle would read as empty. Any other content is left alone.
 void mend_target(std::vector<char>& content);
 
+/// In the same content, gives each entry that contains the comment "dcn-registers N" (kernels/registers.hpp) the
+/// directive .maxnreg N: the compiler (2026.2) hands on neither the work-group's size nor any other bound, so that the
+/// driver spends all registers on one work-group.
+void limit_registers(std::vector<char>& content);
+
 }  // namespace dcn::runtime

@@ -125,7 +125,9 @@ class Builder {
 
   void build(Slot& slot) {
     LoadedBundle bundle{nullptr, std::nullopt, build_executable(queue_, code_.source())};
-    code_.store(DiskCache::instance(), bundle);
+    const bool stored = code_.store(DiskCache::instance(), bundle);
+    // What is stored is mended (cuda_code.hpp): run that from the first time on.
+    if (stored && queue_.device().backend == "cuda" && from_cache(slot, DiskCache::instance())) return;
     keep(slot, std::move(bundle));
   }
 

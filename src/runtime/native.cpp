@@ -64,6 +64,7 @@ bool NativeCode::store(const DiskCache& cache, const LoadedBundle& bundle) const
   try {
     std::vector<char> content = bundle.executable.ext_oneapi_get_content();
     mend_target(content);
+    limit_registers(content);
     // Some bundles give a shell without code: look before it replaces anything.
     if (!read(content).executable.empty()) {
       cache.store(key_, content);

@@ -58,9 +58,7 @@ void expect_parity(DataType type, Layout layout, const std::vector<std::string>&
   }
 }
 
-TEST(DeformConv2dBackwardParity, F32Nhwc) {
-  expect_parity(DataType::kF32, Layout::kNhwc, deform_conv2d_backward_variants());
-}
+TEST(DeformConv2dBackwardParity, F32Nhwc) { expect_parity(DataType::kF32, Layout::kNhwc, test_backward_variants()); }
 TEST(DeformConv2dBackwardParity, F32Nchw) { expect_parity(DataType::kF32, Layout::kNchw, {"fused_32", "reference"}); }
 TEST(DeformConv2dBackwardParity, F32Strided) { expect_parity(DataType::kF32, Layout::kStrided, {"fused_32"}); }
 TEST(DeformConv2dBackwardParity, F64Nhwc) { expect_parity(DataType::kF64, Layout::kNhwc, {"reference"}); }

@@ -97,6 +97,46 @@ TEST(DeformConv2dBackwardVariants, TheFirstThatSuitsIsChosen) {
   EXPECT_EQ(chosen(depthwise, avx512), "reference");
 }
 
+/// As an H100 shows itself.
+DeviceFacts make_gpu() {
+  const ops::MatrixShape units{.rows = 16, .columns = 16, .depth = 16, .mma = true};
+  return {.name = "",
+          .is_cpu = false,
+          .lanes = 32,
+          .compute_units = 132,
+          .local_bytes = 227 * 1024,
+          .ptx = true,
+          .matrix_f16 = units,
+          .matrix_bf16 = units};
+}
+
+TEST(DeformConv2dBackwardVariants, GpusTakeTilesByTheOutputs) {
+  const DeviceFacts gpu = make_gpu();
+  const auto chosen = [&](DeformConv2dBackwardDesc desc, bool deterministic = false) {
+    desc.deterministic = deterministic;
+    return std::string(ops::plan_deform_conv2d_backward(desc, gpu, "").variant.name);
+  };
+  for (const DataType type : {DataType::kF32, DataType::kF16, DataType::kBf16}) {
+    EXPECT_EQ(chosen(make_desc(2, 64, 64, 16, type)), "tiled_64");
+    EXPECT_EQ(chosen(make_desc(2, 64, 100, 16, type)), "tiled_128");
+    EXPECT_EQ(chosen(make_desc(2, 64, 600, 16, type)), "tiled_256");
+    EXPECT_EQ(chosen(make_desc(2, 64, 64, 16, type), true), "fused_32");
+  }
+  EXPECT_EQ(chosen(make_desc(2, 64, 64, 16, DataType::kF64)), "reference");
+}
+
+/// Sums in scratch are bounded whatever the batch, as long as one picture's 64 channels fit; launches are even.
+TEST(DeformConv2dBackwardVariants, TiledScratchIsBounded) {
+  for (const std::int64_t batch : {1, 16, 64, 1000}) {
+    const auto schedule =
+        ops::plan_deform_conv2d_backward(make_desc(batch, 512, 64, 128, DataType::kF16), make_gpu(), "");
+    EXPECT_LE(schedule.input_bytes + schedule.position_bytes, std::size_t{129} << 20) << batch;
+    EXPECT_GE(schedule.tiled.pictures, 1);
+    EXPECT_LE(schedule.tiled.pictures, batch);
+    EXPECT_LE(schedule.ranges, 65535U);
+  }
+}
+
 TEST(DeformConv2dBackwardVariants, ForcedNamesRunOrAreErrors) {
   const auto message = [](const DeformConv2dBackwardDesc& desc, const char* name) {
     try {
@@ -107,11 +147,13 @@ TEST(DeformConv2dBackwardVariants, ForcedNamesRunOrAreErrors) {
     }
   };
   for (const auto& variant : ops::deform_conv2d_backward_variant_list()) {
-    EXPECT_EQ(ops::plan_deform_conv2d_backward(make_desc(), DeviceFacts{}, variant.name).variant.name, variant.name);
+    const DeviceFacts device{.name = "", .local_bytes = 256 * 1024};
+    EXPECT_EQ(ops::plan_deform_conv2d_backward(make_desc(), device, variant.name).variant.name, variant.name);
   }
   EXPECT_EQ(deform_conv2d_backward_variants().back(), "reference");
   EXPECT_EQ(message(make_desc(), "fast"),
-            "deform_conv2d_backward: forced variant 'fast' does not exist: one of fused_32, fused_16, reference");
+            "deform_conv2d_backward: forced variant 'fast' does not exist: one of tiled_64, tiled_128, tiled_256, "
+            "fused_32, fused_16, reference");
   EXPECT_EQ(message(make_desc(2, 64, 64, 16, DataType::kF64), "fused_32"),
             "deform_conv2d_backward: forced variant 'fused_32' declines: it computes in f32, the tensors are f64");
 }

@@ -8,6 +8,9 @@
 #include <random>
 
 #include "dcn/deform_conv2d_backward.hpp"
+#include "ops/deform_conv2d_backward_plan.hpp"
+#include "ops/device_facts.hpp"
+#include "ops/half.hpp"
 
 namespace dcn::test {
 
@@ -41,8 +44,10 @@ struct Position {
   }
 };
 
-template <typename Real>
-Gradients compute(const DeformConv2dCase& c, const DeformConv2dInputs& inputs, const HostTensor& grad_output) {
+/// \param hold  what becomes of a sample before it is multiplied.
+template <typename Real, typename Hold>
+Gradients compute(const DeformConv2dCase& c, const DeformConv2dInputs& inputs, const HostTensor& grad_output,
+                  Hold hold) {
   const DeformConv2dParams params = c.params();
   const std::int64_t out_height = params.output_h(c.height);
   const std::int64_t out_width = params.output_w(c.width);
@@ -106,7 +111,7 @@ Gradients compute(const DeformConv2dCase& c, const DeformConv2dInputs& inputs, c
                 const std::int64_t index = ((n * c.in_channels + channel) * c.height + corner.y) * c.width + corner.x;
                 input_sums[static_cast<std::size_t>(index)] += corner.weight * factor * column[k];
               }
-              sampled[k] = value * factor;
+              sampled[k] = hold(value * factor);
               by_factor += column[k] * value;
               by_y += column[k] * slope_y;
               by_x += column[k] * slope_x;
@@ -152,12 +157,31 @@ HostTensor make_grad_output(const DeformConv2dCase& c) {
 
 Gradients reference_gradients(const DeformConv2dCase& c, const DeformConv2dInputs& inputs,
                               const HostTensor& grad_output) {
-  return compute<double>(c, inputs, grad_output);
+  return compute<double>(c, inputs, grad_output, [](double value) { return value; });
 }
 
 Gradients plain_f32_gradients(const DeformConv2dCase& c, const DeformConv2dInputs& inputs,
-                              const HostTensor& grad_output, DataType type) {
-  return compute<float>(c, inputs, grad_output).rounded(type);
+                              const HostTensor& grad_output, DataType type, bool samples_in_type) {
+  return compute<float>(
+             c, inputs, grad_output,
+             [&](float value) {
+               if (!samples_in_type) return value;
+               return static_cast<float>(type == DataType::kF16 ? from_f16(to_f16(value)) : from_bf16(to_bf16(value)));
+             })
+      .rounded(type);
+}
+
+std::vector<std::string> test_backward_variants(bool halves) {
+  using Kernel = ops::DeformConv2dBackwardVariant::Kernel;
+  std::vector<std::string> names;
+  const ops::DeviceFacts device = ops::device_facts(test_queue());
+  for (const ops::DeformConv2dBackwardVariant& variant : ops::deform_conv2d_backward_variant_list()) {
+    if (variant.kernel == Kernel::kTiled && device.is_cpu && variant.name != "tiled_64") continue;
+    if (variant.kernel == Kernel::kFused && variant.panel % device.lanes != 0) continue;
+    if (halves && (variant.kernel == Kernel::kReference || variant.name == "fused_16")) continue;
+    names.emplace_back(variant.name);
+  }
+  return names;
 }
 
 BackwardResult run_backward(const DeformConv2dCase& c, const DeformConv2dInputs& inputs, const HostTensor& grad_output,

@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cases/deform_conv2d_case.hpp"
 #include "ops/deform_conv2d_run.hpp"
@@ -30,9 +31,10 @@ struct Gradients {
 /// The formulas in double precision. Bias and ReLU of the case play no part, but for the bias' gradient.
 [[nodiscard]] Gradients reference_gradients(const DeformConv2dCase& c, const DeformConv2dInputs& inputs,
                                             const HostTensor& grad_output);
-/// The same in f32, rounded to `type`: what a type's error is measured by.
+/// The same in f32, rounded to `type`: what a type's error is measured by. `samples_in_type` rounds the samples as
+/// well, as matrix units take them.
 [[nodiscard]] Gradients plain_f32_gradients(const DeformConv2dCase& c, const DeformConv2dInputs& inputs,
-                                            const HostTensor& grad_output, DataType type);
+                                            const HostTensor& grad_output, DataType type, bool samples_in_type = false);
 
 struct BackwardOptions {
   DataType type = DataType::kF32;
@@ -49,6 +51,11 @@ struct BackwardResult {
   std::string damage;  ///< empty: nothing but the gradients was written, and all of them
   std::size_t scratch_bytes = 0;
 };
+
+/// The variants that tests force: those that the device takes. Of the tiled ones, which are made for GPUs, a CPU runs
+/// one.
+/// \param halves  of the fused ones one, and not the reference: their code for f16 and bf16 is the same.
+[[nodiscard]] std::vector<std::string> test_backward_variants(bool halves = false);
 
 [[nodiscard]] BackwardResult run_backward(const DeformConv2dCase& c, const DeformConv2dInputs& inputs,
                                           const HostTensor& grad_output, const BackwardOptions& options);

@@ -55,6 +55,22 @@ TEST(CudaEntries, OtherContentIsLeftAlone) {
   EXPECT_FALSE(contains({content.begin(), content.end()}, "gDAAAAAAAAAbsZXbf5mdwRHe2QTL152au92du1Sdutmbvdnb"));
 }
 
+TEST(CudaCode, RegistersAreLimited) {
+  const std::string entry =
+      "\t// .globl\ta_long_name_of_a_kernel\n.visible .entry a_long_name_of_a_kernel(\n\t.param .u64 x\n)\n{\n";
+  const std::string marked = entry + "\t// dcn-registers 96\n}\n";
+  const std::string written = entry + "}\n" + marked + entry + "}\n";
+  std::vector<char> content(written.begin(), written.end());
+  runtime::limit_registers(content);
+  EXPECT_EQ(content.size(), written.size());
+  std::string expected = entry + "}\n" + marked + entry + "}\n";
+  const std::string directive = "\n.maxnreg 96";
+  const std::size_t first = (entry + "}\n").size();
+  expected.insert(expected.find("\n{", first), directive);
+  expected.erase(expected.find('\n', first) - directive.size(), directive.size());
+  EXPECT_EQ(std::string(content.begin(), content.end()), expected);
+}
+
 TEST(CudaBuiltins, AreWrittenAsTheCompilerCarriesThem) {
   const std::filesystem::path root = std::filesystem::path(testing::TempDir()) / "cuda_builtins";
   std::filesystem::remove_all(root);
