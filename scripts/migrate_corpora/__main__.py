@@ -28,12 +28,13 @@ CHECKS = Path(__file__).resolve().parent
 class Recipe:
     """What to know about one extension. `project` is migrated; in each folder of `builds` setup.py is run. `checks` are command lines, run in the
     migrated project; a name that ends in .py and exists beside this script is that file, anything else is the extension's own. The value says which
-    regular expressions the output must have, and how often."""
+    regular expressions the output must have, and how often. `environment`: what the extension's setup.py asks for."""
     project: str = "."
     builds: tuple = (".",)
     modules: tuple = ()
     checks: dict = field(default_factory=dict)
     path: tuple = ()
+    environment: dict = field(default_factory=dict)
 
 
 def equal(count):
@@ -50,8 +51,8 @@ KNOWN = {
     "extension-cpp": Recipe(modules=("extension_cpp",), checks={"-m pytest -q -s -p no:cacheprovider test/test_extension.py": [(r"\d+ passed", 1)]}),
     "Deformable-DETR": Recipe(project="models/ops", modules=("MultiScaleDeformableAttention",), checks={
         "check_deformable_detr.py": [(r"\* True check_forward", 2), (r"\* True check_gradient_numerical", 4), (r"equal: ", 3)]}),
-    "pytorch_scatter": Recipe(modules=("torch_scatter",), checks={"check_scatter.py": equal(5)}),
-    "pytorch_cluster": Recipe(modules=("torch_cluster",)),
+    "pytorch_scatter": Recipe(modules=("torch_scatter",), environment={"FORCE_ONLY_CUDA": "1"}, checks={"check_scatter.py": equal(5)}),
+    "pytorch_cluster": Recipe(modules=("torch_cluster",), environment={"FORCE_ONLY_CUDA": "1"}, checks={"check_cluster.py": equal(7)}),
     "Pytorch-Correlation-extension": Recipe(modules=("spatial_correlation_sampler_backend",), path=("Correlation_Module",), checks={
         "check_correlation.py": equal(4)}),
     "Pointnet2_PyTorch": Recipe(project="pointnet2_ops_lib", modules=("pointnet2_ops._ext",), checks={"check_pointnet2.py": equal(6)}),
@@ -60,6 +61,9 @@ KNOWN = {
     "flownet2-pytorch": Recipe(project="networks", builds=("correlation_package", "resample2d_package", "channelnorm_package"),
                                modules=("correlation_cuda", "resample2d_cuda", "channelnorm_cuda"), checks={"check_flownet2.py": equal(6)}),
     "DCNv4": Recipe(project="DCNv4_op", modules=("DCNv4.ext",), checks={"check_dcnv4.py": equal(6)}),
+    "PyTorchEMD": Recipe(modules=("emd_cuda",), checks={"check_emd.py": equal(3)}),
+    "inplace_abn": Recipe(modules=("inplace_abn._backend",), checks={"check_inplace_abn.py": equal(9)},
+                          environment={"SETUPTOOLS_SCM_PRETEND_VERSION": "1"}),
     "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(9)}),
 }
 
@@ -107,7 +111,7 @@ def prove(folder, options):
     row["left"] = row["leftovers"]
     if not all((out / build / "setup.py").is_file() for build in recipe.builds):
         return row
-    environment = dict(os.environ, MAX_JOBS=str(options.jobs), CSY_DEVICE="cpu", CSY_VERBOSE="1", PYTHONDONTWRITEBYTECODE="1")
+    environment = dict(os.environ, **recipe.environment, MAX_JOBS=str(options.jobs), CSY_DEVICE="cpu", CSY_VERBOSE="1", PYTHONDONTWRITEBYTECODE="1")
     folders = [str(out / p) for p in (*recipe.path, *recipe.builds)]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*folders, str(out), os.environ.get("PYTHONPATH")]))
     if options.fast:

@@ -61,7 +61,8 @@ def main():
     close("dcnv4, gradient of offsets and weights", ours[1].grad[..., :108], theirs[1].grad[..., :108])
 
     shapes = torch.tensor([[6, 8], [3, 4], [2, 2], [5, 3]])
-    starts, points, queries = torch.cat([torch.zeros(1, dtype=torch.long), shapes.prod(1).cumsum(0)[:-1]]), 8, 12
+    # A block takes up to 64 queries, and all its values from one picture: a picture's queries must fill whole blocks.
+    starts, points, queries = torch.cat([torch.zeros(1, dtype=torch.long), shapes.prod(1).cumsum(0)[:-1]]), 8, 64
     value = torch.randn(n, int(shapes.prod(1).sum()), groups, channels)
     places = torch.cat([torch.rand(n, queries, groups, 4 * points * 2), torch.randn(n, queries, groups, 4 * points)], -1).flatten(2)
     ours, theirs = [[t.clone().to(dtype).requires_grad_() for t in (value, places)] for dtype in (torch.float32, torch.float64)]

@@ -68,6 +68,7 @@ const std::vector<Rule>& source_rules() {
       {"attributes", rule_attributes},
       {"tensors", rule_tensors},
       {"barriers", rule_barrier_check},
+      {"barriers", rule_races},
       {"leftovers", rule_leftovers},
       {"includes", rule_includes},
       {"regions", rule_regions},

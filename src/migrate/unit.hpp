@@ -90,6 +90,7 @@ void rule_torch_old(Unit&);
 void rule_torch_library(Unit&);
 void rule_tensors(Unit&);
 void rule_barrier_check(Unit&);
+void rule_races(Unit&);
 void rule_leftovers(Unit&);
 void rule_includes(Unit&);
 void rule_regions(Unit&);

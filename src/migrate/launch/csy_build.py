@@ -88,6 +88,7 @@ def _flags(args):
 def _device_macros(macros, flags):
     """The project's macros as csy_host.hpp's CSY_DEFINES: the run-time compiler must see the same branches."""
     named = [m if isinstance(m, tuple) else (m, None) for m in macros]
+    named = [(n, v if v is None else str(v)) for n, v in named]
     named += [tuple((f[2:].split("=", 1) + [None])[:2]) for f in flags if f.startswith("-D")]
     plain = [(n, v) for n, v in named if re.fullmatch(r"\w+", n) and re.fullmatch(r"[\w.+-]*", v or "")]
     return ",".join(dict.fromkeys(f"{n}={1 if v is None else v}" for n, v in plain))
@@ -184,7 +185,8 @@ def _show_cu_files():
 
 def _open_cuda_gates():
     import torch
-    torch.cuda.is_available = lambda: True
+    torch.cuda.is_available = torch.backends.cuda.is_built = lambda: True
+    torch.has_cuda = True
     torch.cuda.device_count = lambda: 1
     torch.cuda.get_device_capability = lambda *_: (8, 0)
     if not torch.version.cuda:

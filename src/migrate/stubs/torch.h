@@ -516,6 +516,12 @@ template <class... A> [[noreturn]] void csy_fail(const A &...);
 template <class A> void csy_error(A &&);
 #define TORCH_CHECK(...) csy_check(__VA_ARGS__)
 #define TORCH_CHECK_EQ(a, b) csy_check((a) == (b))
+#define CHECK_EQ(a, b) csy_check((a) == (b))
+#define CHECK_NE(a, b) csy_check((a) != (b))
+#define CHECK_LT(a, b) csy_check((a) < (b))
+#define CHECK_LE(a, b) csy_check((a) <= (b))
+#define CHECK_GT(a, b) csy_check((a) > (b))
+#define CHECK_GE(a, b) csy_check((a) >= (b))
 #define TORCH_CHECK_NE(a, b) csy_check((a) != (b))
 #define TORCH_CHECK_LE(a, b) csy_check((a) <= (b))
 #define TORCH_CHECK_LT(a, b) csy_check((a) < (b))

@@ -9,6 +9,7 @@
 at::Tensor glue(at::Tensor a, const torch::Tensor &b, const std::vector<at::Tensor> &list) {
   CHECK_CUDA(a);
   CHECK_CONTIGUOUS(a);
+  CHECK_EQ(a.size(0), b.size(0));
   AT_ASSERTM(!b.is_cuda() || list[0].device().is_cuda(), "device");
   TORCH_CHECK(a.device().type() == at::kCUDA && b.device().type() != torch::kCUDA);
   const at::cuda::OptionalCUDAGuard guard(device_of(a));

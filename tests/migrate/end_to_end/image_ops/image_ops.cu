@@ -330,6 +330,34 @@ at::Tensor additions(const at::Tensor& x) {
   return out;
 }
 
+// ---- rounds in shared memory: one writes the winner of the next round while others may still read this one's ----
+
+__global__ void order_kernel(const float* x, int n, int* order) {
+  __shared__ float value[64];
+  __shared__ int place[64];
+  const int i = threadIdx.x;
+  bool taken = i >= n;
+  for (int round = 0; round < n; ++round) {
+    value[i] = taken ? -INFINITY : x[i];
+    place[i] = i;
+    __syncthreads();
+    for (int half = 32; half > 0; half /= 2) {
+      if (i < half && value[i + half] > value[i]) value[i] = value[i + half], place[i] = place[i + half];
+      __syncthreads();
+    }
+    const int winner = place[0];
+    taken = taken || i == winner;
+    if (i == 0) order[round] = winner;
+  }
+}
+
+at::Tensor order(const at::Tensor& x) {
+  CHECK_INPUT(x);
+  auto out = at::empty({x.numel()}, x.options().dtype(at::kInt));
+  order_kernel<<<1, 64>>>(x.data_ptr<float>(), x.numel(), out.data_ptr<int>());
+  return out;
+}
+
 // ---- algorithms on device memory: keys are of uint64_t ----
 
 std::vector<at::Tensor> algorithms(const at::Tensor& keys, const at::Tensor& values) {
@@ -370,6 +398,7 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
 
 TORCH_LIBRARY(image_ops, m) {
   m.def("additions(Tensor x) -> Tensor");
+  m.def("order(Tensor x) -> Tensor");
   m.def("collectives(Tensor x) -> Tensor[]");
   m.def("algorithms(Tensor keys, Tensor values) -> Tensor[]");
   m.def("product(Tensor a, Tensor b) -> Tensor");
@@ -383,6 +412,7 @@ TORCH_LIBRARY(image_ops, m) {
 
 TORCH_LIBRARY_IMPL(image_ops, CUDA, m) {
   m.impl("additions", &additions);
+  m.impl("order", &order);
   m.impl("collectives", &collectives);
   m.impl("algorithms", &algorithms);
   m.impl("product", &product);

@@ -53,6 +53,8 @@ def main():
             check(f"distances {dtype}", ops.distances(a, b), torch.cdist(a.double(), b.double()), 10 * tolerance)
     x = torch.arange(16.0, device="cuda")
     check("additions", ops.additions(x), 3 * x + 64.5 + 1000 * (torch.arange(16) % 4 == 3), 0)
+    numbers = torch.rand(50, device="cuda")
+    check("order", ops.order(numbers), numbers.argsort(descending=True), 0)
     check("additions, double", ops.additions(x.double()), 3 * x + 64, 0)
     x = torch.rand(11, 75, device="cuda")
     check("row_sum", ops.row_sum(x), x.double().sum(1), 1e-12)

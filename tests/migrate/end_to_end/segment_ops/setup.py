@@ -17,7 +17,7 @@ def get_extension():
     if (torch.cuda.is_available() and CUDA_HOME is not None) or os.getenv("FORCE_CUDA", "0") == "1":
         extension = CUDAExtension
         sources += glob.glob(os.path.join(here, "src", "cuda", "*.cu"))
-        define_macros += [("WITH_CUDA", None)]
+        define_macros += [("WITH_CUDA", 1)]
         extra_compile_args["nvcc"] = ["-O3", "-lineinfo", "-D__CUDA_NO_HALF_OPERATORS__"]
     else:
         raise NotImplementedError("CUDA is not available")
