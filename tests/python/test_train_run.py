@@ -140,11 +140,37 @@ def test_a_run_stops_at_the_limit_and_goes_on(toy, capsys):
     (["--arch", "vgg"], "vgg"),
     (["--operator", "cuda"], "unknown implementation"),
     (["--widths", "1,2"], "7 widths"),
+    (["--device", "gpu"], "--device gpu: expected auto, cpu, cuda"),
+    (["--init", str(ROOT / "README.md")], "README.md: not a safetensors file"),
+    (["--init", str(ROOT / "models" / "aquarium_resdcn18.safetensors"), "--widths", "1,2"], "--widths: not that of --init"),
 ])
 def test_wrong_arguments_end_in_one_line(toy, capsys, more, message):
     assert main([*arguments(toy, "--epochs", "1", "--out", str(toy / "out")), *more]) == 1
     error = capsys.readouterr().err.strip()
     assert message in error and error.startswith("error: ") and "\n" not in error
+
+
+@pytest.mark.parametrize("more,message", [
+    (["--batch", "0"], "--batch: '0', expected a whole number, at least 1"),
+    (["--widths", "a,b"], "--widths: 'a,b', expected whole numbers with commas between"),
+    (["--input-size", "64"], "--input-size: '64', expected 2 whole numbers"),
+    (["--mosaic", "7"], "--mosaic: '7', expected a number from 0 to 1"),
+])
+def test_wrong_values_are_named(toy, capsys, more, message):
+    with pytest.raises(SystemExit):
+        main([*arguments(toy, "--epochs", "1", "--out", str(toy / "out")), *more])
+    assert message in capsys.readouterr().err
+
+
+def test_the_help_names_every_default(capsys):
+    for command in ("run", "eval", "relabel", "voc2coco", "curve"):
+        with pytest.raises(SystemExit) as done:
+            main([command, "--help"])
+        assert done.value.code == 0
+        text = capsys.readouterr().out
+        assert "None" not in text and "<" not in text, text
+        if command == "run":
+            assert "(default: 0.6,1.6)" in text and "(default: 300)" in text
 
 
 def test_relabel_changes_metadata_alone(toy):

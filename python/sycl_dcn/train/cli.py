@@ -21,34 +21,75 @@ several GPUs:
 """
 
 
-def numbers(kind):
-    """Parser of a comma-separated list."""
-    return lambda text: tuple(kind(part) for part in text.split(","))
+def numbers(kind, count=None):
+    """Parser of a comma-separated list, of `count` values."""
+    def parse_list(text):
+        try:
+            values = tuple(kind(part) for part in text.split(","))
+        except ValueError:
+            values = ()
+        if not values or (count and len(values) != count):
+            what = {int: "whole numbers", float: "numbers", str: "words"}[kind]
+            raise argparse.ArgumentTypeError(f"'{text}', expected {f'{count} ' if count else ''}{what} with commas between")
+        return values
+    return parse_list
+
+
+def positive(text):
+    """Parser of a whole number above zero."""
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}', expected a whole number, at least 1")
+    return int(text)
+
+
+def share(text):
+    """Parser of a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}', expected a number from 0 to 1")
+    return value
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help that names each option's default."""
+
+    def _get_help_string(self, action):
+        text = action.help or ""
+        nothing = any(action.default is value for value in (None, False, math.inf, argparse.SUPPRESS))
+        if nothing or action.default == "" or "default" in text:
+            return text
+        default = ",".join(map(str, action.default)) if isinstance(action.default, tuple) else action.default
+        return f"{text} (default: {default})".strip().replace("%", "%%")
 
 
 def parse(arguments) -> argparse.Namespace:
     """The command line as a namespace."""
     parser = argparse.ArgumentParser(
-        prog="python -m sycl_dcn.train", description="Trains CenterNet (ctdet) from COCO-format data.",
-        epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="python -m sycl_dcn.train", description="Trains CenterNet's detection of objects (the original's task ctdet) from "
+                                                        "COCO-format data.",
+        epilog=EXAMPLE, formatter_class=Help)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_run(commands)
 
-    p = commands.add_parser("eval", help="COCO AP of an exported model on a split")
+    p = commands.add_parser("eval", help="COCO AP of an exported model on a split", formatter_class=Help)
     p.add_argument("model", help="safetensors file written by this package")
-    p.add_argument("--data", nargs=2, required=True, metavar=("JSON", "DIR"))
+    p.add_argument("--data", nargs=2, required=True, metavar=("JSON", "DIR"),
+                   help="COCO annotations, and the folder of the pictures they name")
     p.add_argument("--resolution", choices=("fix", "keep"), help="default: the model's")
-    p.add_argument("--input-size", type=numbers(int), metavar="H,W", help="default: the model's")
+    p.add_argument("--input-size", type=numbers(int, 2), metavar="H,W", help="default: the model's")
     p.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
     p.add_argument("--json", help="write the metrics here, too")
     p.add_argument("--results", help="write the detections here as a COCO results file")
-    p.add_argument("--device", default="auto")
+    p.add_argument("--device", default="auto", help="auto, cpu, xpu, cuda, cuda:1, ...")
     _add_operator(p)
 
     p = commands.add_parser("relabel", help="change a model's resolution, licence or attribution")
     p.add_argument("model")
     p.add_argument("--resolution", choices=("fix", "keep"))
-    p.add_argument("--input-size", type=numbers(int), metavar="H,W")
+    p.add_argument("--input-size", type=numbers(int, 2), metavar="H,W")
     p.add_argument("--license")
     p.add_argument("--attribution")
     p.add_argument("--out", required=True)
@@ -56,7 +97,7 @@ def parse(arguments) -> argparse.Namespace:
     p = commands.add_parser("voc2coco", help="PASCAL VOC annotations to COCO JSON")
     p.add_argument("root", help="folder with ImageSets, Annotations, JPEGImages")
     p.add_argument("--split", required=True)
-    p.add_argument("--labels", required=True, type=numbers(str))
+    p.add_argument("--labels", required=True, type=numbers(str), help="the classes, with commas between")
     p.add_argument("--out", required=True)
 
     p = commands.add_parser("curve", help="picture of a training log, or of several in sequence")
@@ -73,49 +114,52 @@ def _add_operator(parser) -> None:
 
 
 def _add_run(commands) -> None:
-    p = commands.add_parser("run", help="train a model", epilog=EXAMPLE,
-                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = commands.add_parser("run", help="train a model", epilog=EXAMPLE, formatter_class=Help,
+                            usage="%(prog)s --train JSON DIR --out DIR [options]")
     g = p.add_argument_group("data and output")
-    g.add_argument("--train", nargs=2, required=True, metavar=("JSON", "DIR"))
-    g.add_argument("--val", nargs=2, metavar=("JSON", "DIR"), help="to choose the best weights by")
-    g.add_argument("--out", required=True, help="folder for the log, checkpoints and models")
+    g.add_argument("--train", nargs=2, required=True, metavar=("JSON", "DIR"),
+                   help="COCO annotations, and the folder of the pictures they name")
+    g.add_argument("--val", nargs=2, metavar=("JSON", "DIR"), help="the same, to choose the best weights by")
+    g.add_argument("--out", required=True, metavar="DIR", help="folder for the log, checkpoints and models")
     g.add_argument("--resume", action="store_true", help="continue from OUT/last.pt if it is there")
-    g.add_argument("--init", help="start from the weights of this safetensors file")
-    g.add_argument("--device", default="auto", help="auto, cpu, xpu, cuda, cuda:1, ... (default: auto)")
+    g.add_argument("--init", metavar="FILE",
+                   help="start from the weights of this model (safetensors), with its architecture, widths and classes")
+    g.add_argument("--device", default="auto", help="auto, cpu, xpu, cuda, cuda:1, ...")
     _add_operator(g)
     g.add_argument("--time-limit", type=float, default=math.inf, help="stop (resumable) after seconds")
-    g.add_argument("--eval-epochs", type=int, default=10, help="epochs between evaluations (default: 10)")
+    g.add_argument("--eval-epochs", type=positive, default=10, help="epochs between evaluations")
     g.add_argument("--license", default="", help="of the data, for the model's metadata")
     g.add_argument("--attribution", default="", help="of the data, for the model's metadata")
     g = p.add_argument_group("network")
-    g.add_argument("--arch", default="dla_34", help="dla_34, resdcn_18, resdcn_34 (default: dla_34)")
-    g.add_argument("--widths", type=numbers(int), help="channels: 6 numbers for dla_34, 7 for resdcn")
-    g.add_argument("--head-conv", type=int, help="channels inside the heads (default: the original's)")
+    g.add_argument("--arch", help="dla_34, resdcn_18, resdcn_34 (default: --init's, else dla_34)")
+    g.add_argument("--widths", type=numbers(int), metavar="N,N,...",
+                   help="channels: 6 numbers for dla_34, 7 for resdcn (default: --init's, else the original's)")
+    g.add_argument("--head-conv", type=positive, help="channels inside the heads (default: --init's, else the original's)")
     g.add_argument("--resolution", choices=("fix", "keep"), default="fix", help="at test time")
-    g.add_argument("--input-size", type=numbers(int), default=(512, 512), metavar="H,W",
-                   help="at test time (default: 512,512)")
+    g.add_argument("--input-size", type=numbers(int, 2), default=(512, 512), metavar="H,W",
+                   help="at test time")
     g = p.add_argument_group("optimisation")
-    g.add_argument("--epochs", type=int, default=300)
-    g.add_argument("--batch", type=int, default=16, help="for each GPU")
-    g.add_argument("--learning-rate", type=float, default=1e-3)
-    g.add_argument("--weight-decay", type=float, default=0.05)
-    g.add_argument("--warmup", type=int, default=500, help="iterations")
+    g.add_argument("--epochs", type=positive, default=300, help="passes over --train")
+    g.add_argument("--batch", type=positive, default=16, help="pictures at a time, for each GPU")
+    g.add_argument("--learning-rate", type=float, default=1e-3, help="the highest, after the warm-up")
+    g.add_argument("--weight-decay", type=float, default=0.05, help="of AdamW")
+    g.add_argument("--warmup", type=int, default=500, help="iterations at a rising learning rate")
     g.add_argument("--ema", type=float, default=0.9995, help="decay of the moving average")
-    g.add_argument("--wh-weight", type=float, default=0.1)
+    g.add_argument("--wh-weight", type=float, default=0.1, help="weight of the loss of width and height")
     g.add_argument("--iou-weight", type=float, default=0.0, help="weight of a GIoU loss beside L1")
     g.add_argument("--spread", action="store_true", help="cells beside the centre learn size and offset")
-    g.add_argument("--calm", type=float, default=0.15, help="last part without mosaic and blending")
+    g.add_argument("--calm", type=share, default=0.15, help="last part without mosaic and blending")
     g.add_argument("--no-bf16", action="store_true", help="float32 on CUDA, too")
     g.add_argument("--no-graph", action="store_true", help="no CUDA graph: slower, easier to debug")
-    g.add_argument("--seed", type=int, default=1)
+    g.add_argument("--seed", type=int, default=1, help="of weights, order and augmentation")
     g = p.add_argument_group("augmentation")
-    g.add_argument("--size", type=int, default=512, help="side of the training crops, multiple of 32")
-    g.add_argument("--scale", type=numbers(float), default=(0.6, 1.6), metavar="LOW,HIGH")
+    g.add_argument("--size", type=positive, default=512, help="side of the training crops, multiple of 32")
+    g.add_argument("--scale", type=numbers(float, 2), default=(0.6, 1.6), metavar="LOW,HIGH", help="range of random sizes")
     g.add_argument("--rotate", type=float, default=6.0, help="degrees")
-    g.add_argument("--flip-vertical", type=float, default=0.0, help="probability")
-    g.add_argument("--mosaic", type=float, default=0.5, help="probability")
-    g.add_argument("--mixup", type=float, default=0.1, help="probability")
-    g.add_argument("--cutout", type=float, default=0.3, help="probability")
+    g.add_argument("--flip-vertical", type=share, default=0.0, help="probability")
+    g.add_argument("--mosaic", type=share, default=0.5, help="probability")
+    g.add_argument("--mixup", type=share, default=0.1, help="probability")
+    g.add_argument("--cutout", type=share, default=0.3, help="probability")
     g.add_argument("--colour", type=float, default=0.4, help="change of brightness, contrast, saturation")
     g.add_argument("--noise", type=float, default=0.02, help="largest standard deviation, of 1")
     g.add_argument("--mosaic-scale", type=float, default=0.75, help="further scale inside mosaics")
@@ -129,7 +173,13 @@ def pick_device(name: str):
         name = "cuda" if torch.cuda.is_available() else "xpu" if torch.xpu.is_available() else "cpu"
     if name == "cuda" and "LOCAL_RANK" in os.environ:
         name = f"cuda:{os.environ['LOCAL_RANK']}"
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"--device {name}: expected auto, cpu, cuda, cuda:1, xpu, ...") from None
+    if device.type == "xpu" and not torch.xpu.is_available():
+        raise ValueError("--device xpu: PyTorch sees no XPU here; it needs PyTorch's build for XPU and Intel's "
+                         "GPU driver; use --device cpu")
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise ValueError("--device cuda: PyTorch sees no CUDA GPU here; use --device cpu")
@@ -140,6 +190,23 @@ def pick_device(name: str):
     return device
 
 
+def _initial(args, labels):
+    """The weights of --init. What was not said of the network is as in that model."""
+    from .export import load, widths_of
+
+    state, info = load(args.init)
+    network = {"arch": info.arch, "widths": widths_of(state, info.arch), "head_conv": state["hm.0.weight"].shape[0]}
+    for name, value in network.items():
+        if getattr(args, name) not in (None, value):
+            option, text = f"--{name.replace('_', '-')}", ",".join(map(str, value)) if name == "widths" else value
+            raise ValueError(f"{option}: not that of --init {args.init}, which has {text}; leave {option} away")
+        setattr(args, name, value)
+    if len(info.labels) != len(labels):
+        raise ValueError(f"--init {args.init}: {len(info.labels)} classes ({', '.join(info.labels)}), those of --train are "
+                         f"{len(labels)} ({', '.join(labels)})")
+    return state
+
+
 def run(args) -> int:
     """Trains."""
     import torch
@@ -148,11 +215,11 @@ def run(args) -> int:
     from .data import load_coco
     from .deform import implementation, set_implementation
     from .detect import Evaluator
-    from .export import ModelInfo, load
+    from .export import ModelInfo
     from .trainer import TrainConfig, Trainer
 
     if args.size % 32 or any(s % 32 for s in args.input_size):
-        raise ValueError("--size and --input-size must be multiples of 32")
+        raise ValueError(f"--size {args.size}, --input-size {','.join(map(str, args.input_size))}: expected multiples of 32")
     device = pick_device(args.device)
     set_implementation(args.operator, device.type)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -164,7 +231,8 @@ def run(args) -> int:
     val = load_coco(*args.val) if args.val else None
     if val and val.labels != train.labels:
         raise ValueError(f"--val: labels {val.labels} differ from those of --train {train.labels}")
-    config = TrainConfig(args.arch, args.widths, args.head_conv, args.epochs, args.batch,
+    initial = _initial(args, train.labels) if args.init else None
+    config = TrainConfig(args.arch or "dla_34", args.widths, args.head_conv, args.epochs, args.batch,
                          args.learning_rate, args.weight_decay, args.warmup, ema=args.ema,
                          wh_weight=args.wh_weight, iou_weight=args.iou_weight, spread=args.spread,
                          calm=args.calm, bf16=not args.no_bf16, seed=args.seed)
@@ -175,13 +243,13 @@ def run(args) -> int:
     # A CUDA graph records what one stream does; work that SYCL submits is not promised to be part of it.
     graph = not args.no_graph and implementation(device.type) != "sycl_dcn"
     trainer = Trainer(config, augment, train, device, rank, world, graph=graph)
-    if args.init:
-        trainer.initialise(load(args.init)[0])
+    if initial:
+        trainer.initialise(initial)
     if args.resume and (out / "last.pt").is_file():
         trainer.load_state_dict(torch.load(out / "last.pt", map_location=device, weights_only=True))
     elif rank == 0 and (out / "log.jsonl").exists():
         (out / "log.jsonl").unlink()
-    info = ModelInfo(args.arch, train.labels, args.input_size, args.resolution,
+    info = ModelInfo(config.arch, train.labels, args.input_size, args.resolution,
                      license=args.license, attribution=args.attribution)
     evaluator = Evaluator(val, device, args.resolution, args.input_size) if val and rank == 0 else None
     finished = trainer.fit(out, evaluator, info, args.eval_epochs, args.time_limit)
@@ -257,6 +325,9 @@ def main(arguments=None) -> int:
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
         return 130
+    except ImportError as e:
+        print(f"error: {e}. What training needs: pip install '.[train]' in the checkout", file=sys.stderr)
+        return 1
     except (ValueError, RuntimeError, OSError) as e:
         print(f"error: {e}", file=sys.stderr)
         return 1

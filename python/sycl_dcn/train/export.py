@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .networks import build, ctdet_heads
@@ -64,9 +64,12 @@ def export(state: dict[str, torch.Tensor], path, info: ModelInfo) -> None:
 
 def load(path) -> tuple[dict[str, torch.Tensor], ModelInfo]:
     """Reads back what `export` wrote, as float32."""
-    with safe_open(path, "pt") as f:
-        meta = f.metadata() or {}
-        state = {k: f.get_tensor(k).float() for k in f.keys()}
+    try:
+        with safe_open(path, "pt") as f:
+            meta = f.metadata() or {}
+            state = {k: f.get_tensor(k).float() for k in f.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a safetensors file ({error}); expected a model that sycl_dcn.train exported") from error
     missing = [k for k in ("arch", "labels", "input_size", "resolution") if k not in meta]
     if missing:
         raise ValueError(f"{path}: metadata without {', '.join(missing)}; expected a model that "
