@@ -107,11 +107,13 @@ def _pytorch(report: Report) -> None:
     from . import deform_conv2d
 
     x, offset, weight = torch.ones(1, 1, 4, 4), torch.zeros(1, 18, 4, 4), torch.ones(1, 1, 3, 3)
-    try:
-        middle = float(deform_conv2d(x, offset, weight, padding=1)[0, 0, 1, 1])
-        report.check(middle == 9.0, "a convolution on the CPU", f"{middle:g}, expected 9")
-    except RuntimeError as error:
-        report.check(False, "a convolution on the CPU", str(error))
+    names = {"cpu": "CPU", "cuda": "CUDA device", "xpu": "XPU"}
+    for device in (d for d in names if torch.get_device_module(d).is_available()):
+        try:
+            middle = float(deform_conv2d(x.to(device), offset.to(device), weight.to(device), padding=1)[0, 0, 1, 1])
+            report.check(middle == 9.0, f"a convolution on the {names[device]}", f"{middle:g}, expected 9")
+        except RuntimeError as error:
+            report.check(False, f"a convolution on the {names[device]}", str(error))
 
 
 def main() -> int:

@@ -162,6 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", help="file to write: .onnx, or .xml for OpenVINO")
     args = parser.parse_args(arguments)
     try:
+        if Path(args.out).suffix not in (".onnx", ".xml"):
+            raise ValueError(f"{args.out}: expected a name that ends in .onnx, or .xml for OpenVINO's format")
         height, width = export_detector(args.model, args.out)
     except (OSError, ValueError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)

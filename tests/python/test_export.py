@@ -105,6 +105,10 @@ def test_errors_are_one_line(tmp_path, capsys):
     (tmp_path / "m.safetensors").write_bytes(b"nothing")
     assert export.main([str(tmp_path / "none.safetensors"), str(tmp_path / "m.onnx")]) == 1
     assert capsys.readouterr().err.startswith("error: ")
+    assert export.main([str(tmp_path / "m.safetensors"), str(tmp_path / "m.onnx")]) == 1
+    assert "m.safetensors: not a safetensors file" in capsys.readouterr().err
+    assert export.main([str(MODEL), str(tmp_path / "model.pt")]) == 1 and not (tmp_path / "model.pt").exists()
+    assert "model.pt: expected a name that ends in .onnx, or .xml" in capsys.readouterr().err
     with pytest.raises(Exception, match="deform_psroi_pool"):
         export.export_onnx(sycl_dcn.DCNv2Pooling(0.5, 3, 4, True), (torch.randn(1, 4, 8, 8), torch.zeros(1, 5)),
                            tmp_path / "p.onnx")
