@@ -14,6 +14,7 @@
 ///   DCN_AHEAD                  1: the next step's input is read before this step is multiplied
 ///   DCN_MMA                    multiply by NVIDIA's mma.sync; or, for joint_matrix,
 ///   DCN_MATRIX_ROWS, _COLUMNS, _DEPTH  the shape of the matrix units' product; none of them: plain multiply-adds
+///   DCN_REGISTERS, DCN_PTX     registers.hpp; may be absent
 #include <sycl/accessor.hpp>
 #include <sycl/builtins.hpp>
 #include <sycl/group.hpp>
@@ -23,6 +24,7 @@
 
 #include "deform_common.hpp"
 #include "deform_conv2d_args.hpp"
+#include "registers.hpp"
 #include "tile_matrix.hpp"
 #include "tile_sample.hpp"
 
@@ -164,6 +166,9 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
     SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>))
         SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<1, kThreads>)) void deform_conv2d_tiled(
             DeformConv2dArgs args, sycl::local_accessor<sycl::vec<unsigned, 4>, 1> local) {
+#if defined(DCN_REGISTERS)
+  DCN_LIMIT_REGISTERS(DCN_REGISTERS);
+#endif
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<2>();
   const auto threads = item.get_group();
   const auto sub_group = sycl::ext::oneapi::this_work_item::get_sub_group();
@@ -247,36 +252,37 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
 extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_tiled_pack(
     DeformConv2dPackArgs args) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
-  const long long id = static_cast<long long>(item.get_global_id(0));
-  const long long group_channels = args.in_channels / args.groups;
-  const long long group_outputs = args.out_channels / args.groups;
-  const long long taps = static_cast<long long>(args.kernel_h) * args.kernel_w;
-  const long long slice_elements = static_cast<long long>(args.steps_per_group) * (kDepth * kOutputs);
-  const long long slices = static_cast<long long>(args.groups) * args.panels_per_group;
-  const long long weights = slices * slice_elements;
+  const Index id = static_cast<Index>(item.get_global_id(0));
+  const Index group_channels = static_cast<Index>(args.in_channels) / args.groups;
+  const Index group_outputs = static_cast<Index>(args.out_channels) / args.groups;
+  const int taps = args.kernel_h * args.kernel_w;
+  const Index slice_elements = static_cast<Index>(args.steps_per_group) * (kDepth * kOutputs);
+  const Index slices = static_cast<Index>(args.groups) * args.panels_per_group;
+  const Index weights = slices * slice_elements;
   if (id >= weights + slices * kOutputs) return;
   const bool is_bias = id >= weights;
-  const long long slice = is_bias ? (id - weights) / kOutputs : id / slice_elements;
-  const long long group = slice / args.panels_per_group;
+  const Index slice = is_bias ? (id - weights) / kOutputs : id / slice_elements;
+  const Index group = slice / args.panels_per_group;
   const int within = static_cast<int>((id - slice * slice_elements) % (kDepth * kOutputs));
   const int column = is_bias ? static_cast<int>((id - weights) % kOutputs) : column_of(within);
-  const long long output = (slice - group * args.panels_per_group) * kOutputs + column;
+  const Index output = (slice - group * args.panels_per_group) * kOutputs + column;
   if (is_bias) {
     const auto* bias = static_cast<const Element*>(args.bias);
-    args.packed_bias[id - weights] = output < group_outputs && bias != nullptr
-                                         ? load(bias[(group * group_outputs + output) * args.bias_stride])
-                                         : 0.0f;
+    args.packed_bias[id - weights] =
+        output < group_outputs && bias != nullptr
+            ? load(bias[(group * group_outputs + output) * static_cast<Index>(args.bias_stride)])
+            : 0.0f;
     return;
   }
   // Walk the cuts of the group to the one that holds this step.
-  const long long deformable_channels = args.in_channels / args.deformable_groups;
-  const long long last_channel = (group + 1) * group_channels;
-  long long step = (id - slice * slice_elements) / (kDepth * kOutputs);
-  long long cut = group * group_channels;
-  long long cut_end = 0;
-  long long chunks = 0;
+  const Index deformable_channels = static_cast<Index>(args.in_channels) / args.deformable_groups;
+  const Index last_channel = (group + 1) * group_channels;
+  Index step = (id - slice * slice_elements) / (kDepth * kOutputs);
+  Index cut = group * group_channels;
+  Index cut_end = 0;
+  Index chunks = 0;
   while (cut < last_channel) {
-    const long long next = (cut / deformable_channels + 1) * deformable_channels;
+    const Index next = (cut / deformable_channels + 1) * deformable_channels;
     cut_end = next < last_channel ? next : last_channel;
     chunks = (cut_end - cut + kDepth - 1) / kDepth;
     if (step < chunks * taps) break;
@@ -284,12 +290,13 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void
     cut = cut_end;
   }
   if (cut >= last_channel) return;  // another group has more steps
-  const long long tap = step / chunks;
-  const long long channel = cut + (step - tap * chunks) * kDepth + row_of(within);
+  const Index tap = step / chunks;
+  const Index channel = cut + (step - tap * chunks) * kDepth + row_of(within);
   const auto* weight = static_cast<const Element*>(args.weight);
-  const long long at = (group * group_outputs + output) * args.weight_stride[0] +
-                       (channel - group * group_channels) * args.weight_stride[1] +
-                       tap / args.kernel_w * args.weight_stride[2] + tap % args.kernel_w * args.weight_stride[3];
+  const Index at = (group * group_outputs + output) * static_cast<Index>(args.weight_stride[0]) +
+                   (channel - group * group_channels) * static_cast<Index>(args.weight_stride[1]) +
+                   tap / args.kernel_w * static_cast<Index>(args.weight_stride[2]) +
+                   tap % args.kernel_w * static_cast<Index>(args.weight_stride[3]);
   static_cast<Stage*>(args.packed_weight)[id] =
       stage(channel < cut_end && output < group_outputs ? load(weight[at]) : 0.0f);
 }

@@ -41,6 +41,10 @@ runtime::KernelRequest request(const DeformConv2dSchedule& schedule, DataType ty
     add("DCN_COLUMN_TEAMS", schedule.variant.column_teams);
     if (schedule.matrix.mma) {
       add("DCN_MMA", 1);
+      if (schedule.variant.registers != 0) {
+        add("DCN_PTX", 1);
+        add("DCN_REGISTERS", schedule.variant.registers);
+      }
     } else if (schedule.matrix.rows != 0) {
       add("DCN_MATRIX_ROWS", schedule.matrix.rows);
       add("DCN_MATRIX_COLUMNS", schedule.matrix.columns);

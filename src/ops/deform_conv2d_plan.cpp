@@ -26,10 +26,10 @@ using Kernel = DeformConv2dVariant::Kernel;
 constexpr std::array kVariants{
     DeformConv2dVariant{"tiled_128x32", Kernel::kTiled, 32, 128, 8, 1},
     DeformConv2dVariant{"tiled_128x64", Kernel::kTiled, 64, 128, 4, 2},
-    DeformConv2dVariant{"tiled_64x64", Kernel::kTiled, 64, 64, 4, 2},
-    DeformConv2dVariant{"tiled_128x128", Kernel::kTiled, 128, 128, 4, 2, true},
-    DeformConv2dVariant{"tiled_64x128", Kernel::kTiled, 128, 64, 2, 4},
-    DeformConv2dVariant{"tiled_32x128", Kernel::kTiled, 128, 32, 2, 4},
+    DeformConv2dVariant{"tiled_64x64", Kernel::kTiled, 64, 64, 4, 2, 80},
+    DeformConv2dVariant{"tiled_128x128", Kernel::kTiled, 128, 128, 4, 2, 0, true},
+    DeformConv2dVariant{"tiled_64x128", Kernel::kTiled, 128, 64, 2, 4, 80},
+    DeformConv2dVariant{"tiled_32x128", Kernel::kTiled, 128, 32, 2, 4, 80},
     DeformConv2dVariant{"tiled_64x256", Kernel::kTiled, 256, 64, 2, 4},
     DeformConv2dVariant{"tiled_32x256", Kernel::kTiled, 256, 32, 2, 4},
     DeformConv2dVariant{"fused_64", Kernel::kFused, 64, 6},
@@ -38,7 +38,8 @@ constexpr std::array kVariants{
     DeformConv2dVariant{"reference"},
 };
 
-constexpr int kChunk = 64;  // channels sampled at a time
+constexpr std::int64_t kSlack = 1024;  // work-items count past the last element
+constexpr int kChunk = 64;             // channels sampled at a time
 
 std::int64_t outputs_per_group(const DeformConv2dDesc& desc) {
   return desc.tensors.weight.sizes[0] / desc.params.groups;
@@ -238,8 +239,9 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
   const std::int64_t slices = div_up(outputs, std::int64_t{variant.panel});
   const std::int64_t packed = params.groups * slices * steps * depth * variant.panel;
   const TensorView* mask = desc.tensors.mask ? &*desc.tensors.mask : nullptr;
-  schedule.index = index_width({&desc.tensors.input, &desc.tensors.offset, mask, &desc.tensors.output},
-                               {pixels + variant.rows, packed});
+  schedule.index =
+      index_width({&desc.tensors.input, &desc.tensors.offset, mask, &desc.tensors.weight, &desc.tensors.output},
+                  {pixels + variant.rows, packed + params.groups * slices * variant.panel + kSlack});
   if (desc.force_wide_index) schedule.index = IndexWidth::k64;
   schedule.args.slices_per_group = static_cast<int>(slices);
   schedule.args.panels_per_group = static_cast<int>(slices);
@@ -345,7 +347,6 @@ DeformConv2dSchedule plan_deform_conv2d(const DeformConv2dDesc& desc, const Devi
   const std::int64_t panels_per_group = div_up(outputs_per_group(desc), variant.panel);
   const std::int64_t depth = tensors.weight.sizes[1] * tensors.weight.sizes[2] * tensors.weight.sizes[3];
   const std::int64_t packed = groups * panels_per_group * variant.panel * depth;
-  constexpr std::int64_t kSlack = 1024;  // the last tile counts past the last pixel
   schedule.index = index_width({&tensors.input, &tensors.offset, mask, &tensors.output}, {pixels + kSlack, packed});
   if (desc.force_wide_index) schedule.index = IndexWidth::k64;
 

@@ -26,6 +26,7 @@ struct DeformConv2dVariant {
   // Tiled: how the sub-groups of a work-group share the tile.
   int row_teams = 0;
   int column_teams = 0;
+  int registers = 0;   ///< of a work-item on NVIDIA's matrix units (kernels/registers.hpp); 0: any number
   bool ahead = false;  ///< reads the next step's input before it multiplies: for tiles too large to share a unit
 };
 
