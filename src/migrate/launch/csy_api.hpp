@@ -199,6 +199,13 @@ template <typename Name, typename Argument>
 void check_on_device(const Name& function, const Argument& a, const Argument& b) {
   check_on_device(function, {a, b});
 }
+/// at::cuda::detail::canUse32BitIndexMath(x): whether all its elements have offsets below `limit`.
+template <typename Tensor>
+bool can_use_32bit_index_math(const Tensor& x, std::int64_t limit = std::numeric_limits<std::int32_t>::max()) {
+  std::int64_t last = 0;
+  for (std::int64_t d = 0; d < x.dim(); ++d) last += (x.size(d) - 1) * x.stride(d);
+  return x.numel() == 0 || (x.numel() < limit && last < limit);
+}
 /// Where an extension registers code for CPU tensors beside its kernels: which of the two PyTorch is given. One
 /// operator has one entry for the CPU; the kernels take it unless CSY_DEVICE=none, or they have the XPU's.
 #if defined(CSY_TORCH_XPU)

@@ -129,18 +129,19 @@ void rule_includes(Unit& unit) {
       unit.edits.replace({static_cast<unsigned>(at), static_cast<unsigned>(at + name.size())}, renamed, "includes");
     }
   }
-  bool aten = false, groups = false, random = false;
+  bool aten = false, groups = false, random = false, info = false;
   for (const Edit& edit : unit.edits.all()) {
     for (const char* name : {"csy::thc::", "csy::th::", "csy::blas", "csy::thrust::", "csy::cub::Device"})
       aten = aten || edit.text.find(name) != std::string::npos;
     groups = groups || edit.rule == "groups";
     random = random || edit.rule == "random";
+    info = info || edit.rule == "tensor-info";
   }
-  const std::string line = std::string("#include \"csy.hpp\"\n") +
-                           (unit.facts.device_needed && !is_main_source(source.path()) ? "CSY_SOURCE\n" : "") +
-                           (groups ? "#include \"csy_groups.hpp\"\n" : "") +
-                           (aten ? "#include \"csy_aten.hpp\"\n" : "") +
-                           (random ? "#include \"csy_random.hpp\"\n" : "");
+  const std::string line =
+      std::string("#include \"csy.hpp\"\n") +
+      (unit.facts.device_needed && !is_main_source(source.path()) ? "CSY_SOURCE\n" : "") +
+      (groups ? "#include \"csy_groups.hpp\"\n" : "") + (aten ? "#include \"csy_aten.hpp\"\n" : "") +
+      (random ? "#include \"csy_random.hpp\"\n" : "") + (info ? "#include \"csy_tensor_info.hpp\"\n" : "");
   const auto delete_line = [&](const Directive& one) {
     const unsigned begin = source.line_begin(one.span.begin);
     unit.edits.replace(

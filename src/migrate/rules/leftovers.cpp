@@ -180,6 +180,15 @@ void rule_leftovers(Unit& unit) {
       unit.find(1008, i, "");
       continue;
     }
+    if (w == "cuda" && source.is(i + 1, "::") && i > 1 && source.is(i - 1, "::") &&
+        (source.is(i - 2, "at") || source.is(i - 2, "c10"))) {
+      // The headers that declare it are gone.
+      std::size_t last = i;
+      while (source.is(last + 1, "::") && source.is_word(last + 2)) last += 2;
+      if (number_for(source.word(last)) == 0)
+        unit.find(1001, i, std::string(source.slice(tokens[i - 2].begin, tokens[last].end)));
+      continue;
+    }
     if (w == "cooperative_groups") {
       unit.find(1012, i, "");
       continue;

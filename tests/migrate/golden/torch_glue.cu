@@ -19,6 +19,7 @@ at::Tensor glue(at::Tensor a, const torch::Tensor &b, const std::vector<at::Tens
   AT_DISPATCH_ALL_TYPES(a.type(), "glue", [&] { p[0] = int(*a.data<scalar_t>()); });
   if (a.type() != b.type()) AT_ERROR("types differ");
   at::checkAllSameGPU("glue", {at::TensorArg{a, "a", 1}, at::TensorArg{b, "b", 2}});
+  if (at::cuda::detail::canUse32BitIndexMath(a)) p[0] = 1;
   auto like = at::zeros({1}, a.type());
   return out.to(b.cuda().device());
 }
