@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -17,6 +19,16 @@ constexpr double kBatchNormEpsilon = 1e-5;  // torch.nn.BatchNorm2d's default; t
 
 bool is_floating(DataType type) {
   return type == DataType::kF32 || type == DataType::kF16 || type == DataType::kBf16 || type == DataType::kF64;
+}
+
+/// Looks at all values, so that the loop becomes vector code.
+bool all_finite(const std::vector<float>& values) {
+  std::uint32_t found = 0;
+  for (const float value : values) {
+    constexpr std::uint32_t kExponent = 0x7f800000;
+    found |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent);
+  }
+  return found == 0;
 }
 
 std::size_t count(std::int64_t value) { return static_cast<std::size_t>(value); }
@@ -57,26 +69,24 @@ std::vector<float> NetworkBuilder::take(const std::string& tensor, const Shape& 
   used_.insert(tensor);
   std::int64_t elements = 1;
   for (const std::int64_t size : expected) elements *= size;
-  const std::vector<float> zeros(count(elements));
+  const auto zeros = [&] { return std::vector<float>(count(elements)); };
   const auto found = checkpoint_.tensors.find(tensor);
   if (found == checkpoint_.tensors.end()) {
     missing_.emplace(tensor, to_string(expected));
-    return zeros;
+    return zeros();
   }
   if (found->second.sizes != expected) {
     misshaped_.emplace(tensor, fmt::format("{}, expected {}", to_string(found->second.sizes), to_string(expected)));
-    return zeros;
+    return zeros();
   }
   if (!is_floating(found->second.type)) {
     unusable_.emplace(tensor, fmt::format("{}, expected a floating-point type", to_string(found->second.type)));
-    return zeros;
+    return zeros();
   }
   std::vector<float> values = found->second.to_f32();
-  for (const float value : values) {
-    if (!std::isfinite(value)) {
-      unusable_.emplace(tensor, "holds NaN or infinity");
-      return zeros;
-    }
+  if (!all_finite(values)) {
+    unusable_.emplace(tensor, "holds NaN or infinity");
+    return zeros();
   }
   return values;
 }

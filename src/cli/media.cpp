@@ -71,6 +71,8 @@ bool jpeg_is_cut(const std::vector<unsigned char>& bytes) {
 
 }  // namespace
 
+void load_picture_codecs() { pictures(); }
+
 cv::Mat read_picture(const std::filesystem::path& file, std::string* damage) {
   check_readable(file);
   std::ifstream stream(file, std::ios::binary);

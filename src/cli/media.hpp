@@ -11,6 +11,10 @@
 
 namespace dcn::cli {
 
+/// Loads what read_picture() needs, which it does by itself otherwise: to be called while other work goes on.
+/// \throws Error kIo.
+void load_picture_codecs();
+
 /// A picture as 8-bit B G R, turned upright as its EXIF data says.
 /// \param damage when not null, receives "" or one sentence on what is missing of a picture that could be read in part.
 /// \throws Error kIo or kBadFile: missing, empty, no picture.
