@@ -7,6 +7,7 @@
 ///     bench_deform_conv2d                               the seven layer shapes of DLA-34 at 512x512, as a table
 ///     bench_deform_conv2d --training                    forward and backward together; "backward" is ours alone
 ///     bench_deform_conv2d --markdown                    the same for docs/performance.md
+///     bench_deform_conv2d --memory                      what plans hold beside tensors and weights, by batch
 ///     bench_deform_conv2d --cases=FILE                  the cases of a file like tests/cases/deform_conv2d_dla34.txt
 ///     bench_deform_conv2d --case='c=64 o=64 in=32x32'   one case
 ///     bench_deform_conv2d --variant=NAME --samples=40   one variant, more samples
@@ -45,6 +46,7 @@ using dcn::test::Layout;
 struct Options {
   bool markdown = false;
   bool training = false;  ///< forward and backward instead of forward alone
+  bool memory = false;    ///< measure nothing but memory
   int samples = 25;
   int batch = 0;  ///< 0: the case's own
   std::string variant;
@@ -143,6 +145,7 @@ class DeformLayer {
     queue_.wait();
   }
   [[nodiscard]] std::string describe() const { return plan_->describe(); }
+  [[nodiscard]] const dcn::DeformConv2dPlan& plan() const { return *plan_; }
 
  private:
   dcn::Queue queue_;
@@ -196,6 +199,7 @@ class DeformBackwardLayer {
     queue_.wait();
   }
   [[nodiscard]] std::string describe() const { return plan_->describe(); }
+  [[nodiscard]] const dcn::DeformConv2dBackwardPlan& plan() const { return *plan_; }
 
  private:
   static std::array<std::int64_t, 4> position_sizes(const DeformConv2dCase& c) {
@@ -509,6 +513,31 @@ std::string name_of(const DeformConv2dCase& c, DataType type) {
   return fmt::format("{} {}", name, to_string(type));
 }
 
+/// Local memory of a work-group, of which each thread or unit holds a few at a time, and what plans allocate. Columns,
+/// as im2col would hold them, for comparison.
+void print_memory(const dcn::Queue& queue, const std::vector<DeformConv2dCase>& cases, const std::string& variant) {
+  fmt::print(
+      "| layer | batch | columns, MiB | forward: work-group, KiB | forward: plan, KiB | backward: plan, MiB |\n");
+  fmt::print("| --- | --- | --- | --- | --- | --- |\n");
+  constexpr double kKibi = 1024;
+  for (DeformConv2dCase c : cases) {
+    for (const std::int64_t batch : {1, 4, 16}) {
+      c.batch = batch;
+      const DeformLayer forward(queue, c, DataType::kF32, variant);
+      const DeformBackwardLayer backward(queue, c, DataType::kF32, variant);
+      const dcn::DeformConv2dParams params = c.params();
+      const std::int64_t columns = batch * params.output_h(c.height) * params.output_w(c.width) * c.in_channels *
+                                   c.kernel_h * c.kernel_w * static_cast<std::int64_t>(sizeof(float));
+      fmt::print("| {}->{}@{} | {} | {:.0f} | {:.0f} | {:.1f} | {:.1f} |\n", c.in_channels, c.out_channels, c.height,
+                 batch, static_cast<double>(columns) / (kKibi * kKibi),
+                 static_cast<double>(forward.plan().local_bytes()) / kKibi,
+                 static_cast<double>(forward.plan().scratch_bytes()) / kKibi,
+                 static_cast<double>(backward.plan().scratch_bytes()) / (kKibi * kKibi));
+      std::fflush(stdout);
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -523,6 +552,8 @@ int main(int argc, char** argv) {
         options.markdown = true;
       } else if (argument == "--training") {
         options.training = true;
+      } else if (argument == "--memory") {
+        options.memory = true;
       } else if (argument.starts_with("--samples=")) {
         options.samples = std::stoi(value("--samples="));
       } else if (argument.starts_with("--batch=")) {
@@ -547,6 +578,10 @@ int main(int argc, char** argv) {
     if (benchmark::ReportUnrecognizedArguments(count, rest.data())) return 2;
 
     const dcn::Queue queue = dcn::Queue::create(options.device);
+    if (options.memory) {
+      print_memory(queue, cases, options.variant);
+      return 0;
+    }
     for (const DataType type : {DataType::kF32, DataType::kBf16}) {
       for (DeformConv2dCase& c : cases) {
         if (options.batch > 0) c.batch = options.batch;

@@ -6,6 +6,7 @@ and only them, there, and is an error where that cannot be used.
 
 import functools
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def pytest_generate_tests(metafunc):
     if wanted and why_not(wanted):
         raise pytest.UsageError(f"--device {wanted}: {why_not(wanted)}. `python -m sycl_dcn.doctor` shows more")
     metafunc.parametrize("device", [wanted] if wanted else ["cpu", *(d for d in ("cuda", "xpu") if not why_not(d))])
+
+
+TAKES_DEVICE = re.compile(r"^def \w+\([^)]*\bdevice\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Modules without a test that takes a device may need packages that a machine with a GPU lacks."""
+    if config.getoption("device") and collection_path.suffix == ".py" and not TAKES_DEVICE.search(collection_path.read_text()):
+        return True
+    return None
 
 
 def pytest_collection_modifyitems(config, items):
