@@ -64,7 +64,7 @@ KNOWN = {
     "PyTorchEMD": Recipe(modules=("emd_cuda",), checks={"check_emd.py": equal(3)}),
     "inplace_abn": Recipe(modules=("inplace_abn._backend",), checks={"check_inplace_abn.py": equal(9)},
                           environment={"SETUPTOOLS_SCM_PRETEND_VERSION": "1"}),
-    "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(9)}),
+    "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(15)}),
 }
 
 

@@ -1,6 +1,6 @@
 """inplace_abn's operators in the migrated extension (run in its folder) against plain PyTorch in double."""
 import torch
-from inplace_abn import inplace_abn
+from inplace_abn.functions import inplace_abn
 
 ACTIVATIONS = {"leaky_relu": lambda x: torch.nn.functional.leaky_relu(x, 0.2), "elu": lambda x: torch.nn.functional.elu(x, 0.2), "identity": lambda x: x}
 

@@ -28,6 +28,52 @@ def suppress(dets, scores, threshold):
     return sorted(kept)
 
 
+def pooled(x, rois, trans, scale, size, part, samples, std, group=1):
+    """Deformable position-sensitive pooling (Dai et al., Deformable Convolutional Networks, 2017), one sample at a time."""
+    height, width = x.shape[2:]
+    channels, classes = x.shape[1] // group ** 2, trans.shape[1] // 2
+    rows = []
+    for n, (image, *corners) in enumerate(rois.tolist()):
+        left, top, right, bottom = (round(v) + (i > 1) for i, v in enumerate(corners))
+        left, top, right, bottom = (v * scale - 0.5 for v in (left, top, right, bottom))
+        wide, high = max(right - left, 0.1), max(bottom - top, 0.1)
+        for c in range(channels):
+            for ph in range(size):
+                for pw in range(size):
+                    move = trans[n].view(classes, 2, part, part)[c // (channels // classes), :, ph * part // size, pw * part // size] * std
+                    plane = x[int(image), (c * group + ph * group // size) * group + pw * group // size]
+                    found = []
+                    for ih in range(samples):
+                        for iw in range(samples):
+                            w = left + (pw + iw / samples) * wide / size + move[0] * wide
+                            h = top + (ph + ih / samples) * high / size + move[1] * high
+                            if -0.5 <= w <= width - 0.5 and -0.5 <= h <= height - 0.5:
+                                w, h = w.clamp(0, width - 1), h.clamp(0, height - 1)
+                                x0, y0, x1, y1 = (int(f(v.detach())) for f in (torch.floor, torch.ceil) for v in (w, h))
+                                dx, dy = w - x0, h - y0
+                                found.append(plane[y0, x0] * (1 - dx) * (1 - dy) + plane[y0, x1] * dx * (1 - dy)
+                                             + plane[y1, x0] * (1 - dx) * dy + plane[y1, x1] * dx * dy)
+                    rows.append(torch.stack(found).mean() if found else x.sum() * 0)
+    return torch.stack(rows).view(len(rois), channels, size, size)
+
+
+def check_deformable_pooling(ops):
+    for group in (1, 3):
+        x, trans = torch.randn(2, 4 * group ** 2, 13, 17), torch.randn(6, 4, 3, 3)
+        rois = torch.cat([torch.randint(0, 2, (6, 1)).float(), boxes(6, 30) + 0.1], 1)
+        ours, theirs = (x, trans), (x.double().requires_grad_(), trans.double().requires_grad_())
+        expected = pooled(theirs[0], rois, theirs[1], 0.5, 3, 3, 2, 0.1, group)
+        out, count = torch.zeros(6, 4, 3, 3), torch.zeros(6, 4, 3, 3)
+        numbers = (0, 0.5, 4, group, 3, 3, 2, 0.1)
+        ops.deform_psroi_pooling_forward(x, rois, trans, out, count, *numbers)
+        equal(f"deformable pooling, {group} x {group} groups", out, expected.detach(), 1e-4)
+        direction, grads = torch.randn_like(out), [torch.zeros_like(t) for t in ours]
+        expected.backward(direction.double())
+        ops.deform_psroi_pooling_backward(direction, x, rois, trans, count, *grads, *numbers)
+        for name, got, wanted in zip(("input", "offsets"), grads, theirs):
+            equal(f"deformable pooling, gradient of the {name}", got, wanted.grad, 1e-4)
+
+
 def main():
     torch.manual_seed(0)
     image = torch.randn(2, 5, 24, 30)
@@ -70,6 +116,7 @@ def main():
     plain = torch.empty(2, 6, 9, 8)
     _C.deform_conv_forward(x, weight, offset, plain, torch.empty(0), torch.empty(0), 3, 3, 1, 1, 1, 1, 1, 1, 1, 2, 2)
     equal("deformable convolution", plain, reference.deform_conv2d(x.double(), offset.double(), weight.double(), padding=1), 1e-4)
+    check_deformable_pooling(_C)
 
 
 if __name__ == "__main__":

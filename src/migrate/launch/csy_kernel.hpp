@@ -105,10 +105,20 @@ inline dim3 group_range() {
   const auto item = detail::item();
   return {unsigned(item.get_group_range(2)), unsigned(item.get_group_range(1)), unsigned(item.get_group_range(0))};
 }
+namespace detail {
+/// CUDA takes types in shared memory whose constructors are written out and do nothing; SYCL takes bytes for them.
+template <typename T>
+struct alignas(T) shared_bytes {
+  unsigned char bytes[sizeof(T)];
+};
+template <typename T>
+using shared_storage = std::conditional_t<std::is_trivially_constructible_v<T>, T, shared_bytes<T>>;
+}  // namespace detail
 /// `__shared__ T name[N];` is CSY_SHARED(name, T[N]);
-#define CSY_SHARED(name, ...)                                     \
-  static csy::syclexp::work_group_static<__VA_ARGS__> csy_##name; \
-  auto& name = static_cast<std::add_lvalue_reference_t<__VA_ARGS__>>(csy_##name)
+#define CSY_SHARED(name, ...)                                                                  \
+  static csy::syclexp::work_group_static<csy::detail::shared_storage<__VA_ARGS__>> csy_##name; \
+  auto& name = reinterpret_cast<std::add_lvalue_reference_t<__VA_ARGS__>>(                     \
+      static_cast<csy::detail::shared_storage<__VA_ARGS__>&>(csy_##name))
 using syclexp::printf;
 #else
 #define CSY_DEVICE_OR_HOST(device, host) host

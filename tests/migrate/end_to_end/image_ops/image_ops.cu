@@ -332,20 +332,25 @@ at::Tensor additions(const at::Tensor& x) {
 
 // ---- rounds in shared memory: one writes the winner of the next round while others may still read this one's ----
 
+struct Place {
+  int index;
+  __device__ Place() {}
+};
+
 __global__ void order_kernel(const float* x, int n, int* order) {
   __shared__ float value[64];
-  __shared__ int place[64];
+  __shared__ Place place[64];
   const int i = threadIdx.x;
   bool taken = i >= n;
   for (int round = 0; round < n; ++round) {
     value[i] = taken ? -INFINITY : x[i];
-    place[i] = i;
+    place[i].index = i;
     __syncthreads();
     for (int half = 32; half > 0; half /= 2) {
       if (i < half && value[i + half] > value[i]) value[i] = value[i + half], place[i] = place[i + half];
       __syncthreads();
     }
-    const int winner = place[0];
+    const int winner = place[0].index;
     taken = taken || i == winner;
     if (i == 0) order[round] = winner;
   }
