@@ -1,4 +1,4 @@
-"""dla_34 at 512 x 512: the same random weights, exported once. OpenVINO is left out: its reader of ONNX has no DeformConv."""
+"""dla_34 at 512 x 512: the same random weights, exported once for each peer."""
 import os
 import pathlib
 import tempfile
@@ -27,6 +27,7 @@ def make_model(folder):
     export.export(module.state_dict(), file, info)
     state, info = export.load(file)  # rounded to fp16, as the others see them
     export_detector(file, folder / "dla_34.onnx")
+    export_detector(file, folder / "dla_34.xml")
     deform.set_implementation("torchvision")
     return file, export.network_of(state, info).eval()
 
@@ -38,8 +39,9 @@ def heads_of(values):
 def measure(measure_all, samples):
     """{name: times} through peers.measure, which also checks that all heads agree."""
     import onnxruntime  # noqa: F401
+    import openvino
     import torch
-    from peers import OURS, onnx_session
+    from peers import OPENVINO_CONFIG, OURS, onnx_session
     torch.set_num_threads(os.cpu_count())
     picture = np.random.default_rng(0).standard_normal((1, 3, SIDE, SIDE), np.float32)
     with tempfile.TemporaryDirectory() as name:
@@ -63,6 +65,13 @@ def measure(measure_all, samples):
 
             return run, lambda: heads_of(result)
 
+        def make_openvino(_):
+            core = openvino.Core()
+            compiled = core.compile_model(str(folder / "dla_34.xml"), "CPU", OPENVINO_CONFIG)
+            request = compiled.create_infer_request()
+            request.set_input_tensor(openvino.Tensor(picture))
+            return request.infer, lambda: heads_of(request.get_output_tensor(i).data for i in range(len(HEADS)))
+
         def make_torch(_):
             image = torch.from_numpy(picture)
             result = {}
@@ -73,5 +82,5 @@ def measure(measure_all, samples):
 
             return run, lambda: heads_of(result[head] for head in HEADS)
 
-        return measure_all({OURS: make_ours, LIMIT: make_plain, "ONNX Runtime": make_onnxruntime,
-                            "PyTorch, torchvision": make_torch}, None, samples, 120)
+        return measure_all({OURS: make_ours, LIMIT: make_plain, "OpenVINO": make_openvino,
+                            "ONNX Runtime": make_onnxruntime, "PyTorch, torchvision": make_torch}, None, samples, 120)

@@ -71,6 +71,10 @@ def make_torchvision(t):
     return run, lambda: result[0].numpy()
 
 
+OPENVINO_CONFIG = {"INFERENCE_NUM_THREADS": os.cpu_count(), "PERFORMANCE_HINT": "LATENCY",
+                   "INFERENCE_PRECISION_HINT": "f32"}
+
+
 def make_openvino(t):
     import openvino as ov
     from openvino import opset15 as ops
@@ -78,8 +82,7 @@ def make_openvino(t):
     node = ops.deformable_convolution(parameters[0], parameters[1], ops.constant(t["weight"]), [1, 1], [1, 1], [1, 1],
                                       [1, 1], mask=parameters[2], bilinear_interpolation_pad=True)
     node = ops.add(node, ops.constant(t["bias"].reshape(1, -1, 1, 1)))
-    compiled = ov.Core().compile_model(ov.Model([node], parameters), "CPU", {
-        "INFERENCE_NUM_THREADS": os.cpu_count(), "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"})
+    compiled = ov.Core().compile_model(ov.Model([node], parameters), "CPU", OPENVINO_CONFIG)
     request = compiled.create_infer_request()
     for parameter in parameters:
         name = parameter.friendly_name

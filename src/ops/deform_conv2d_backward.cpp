@@ -99,6 +99,22 @@ struct DeformConv2dBackwardPlan::State {
   [[nodiscard]] runtime::Kernel kernel(std::string_view entry) const {
     return runtime::get_kernel(queue, request(schedule, desc.tensors.input.type, entry));
   }
+  /// The parts of the scratch, in the order of the schedule.
+  template <typename Args>
+  void place_scratch(Args& args) const {
+    auto* at = static_cast<unsigned char*>(scratch.data());
+    const auto take = [&](std::size_t bytes) {
+      auto* part = reinterpret_cast<float*>(bytes == 0 ? nullptr : at);
+      at += bytes;
+      return part;
+    };
+    args.input_sums = take(schedule.input_bytes);
+    args.packed_weight = take(schedule.packed_bytes);
+    args.weight_sums = take(schedule.weight_bytes);
+    args.position_sums = take(schedule.position_bytes);
+    args.bias_sums = take(schedule.bias_bytes);
+    args.zeros = take(schedule.zero_bytes);
+  }
   [[nodiscard]] bool wants_position() const { return desc.tensors.grad_offset || desc.tensors.grad_mask; }
 
   Queue queue;
@@ -193,18 +209,7 @@ void DeformConv2dBackwardPlan::State::run_reference(DeformConv2dBackwardArgs arg
 void DeformConv2dBackwardPlan::State::run_fused(const DeformConv2dBackwardArgs& call) const {
   DeformConv2dBackwardFusedArgs args = schedule.args;
   args.call = call;
-  auto* at = static_cast<unsigned char*>(scratch.data());
-  const auto take = [&](std::size_t bytes) {
-    auto* part = reinterpret_cast<float*>(bytes == 0 ? nullptr : at);
-    at += bytes;
-    return part;
-  };
-  args.input_sums = take(schedule.input_bytes);
-  args.packed_weight = take(schedule.packed_bytes);
-  args.weight_sums = take(schedule.weight_bytes);
-  args.position_sums = take(schedule.position_bytes);
-  args.bias_sums = take(schedule.bias_bytes);
-  args.zeros = take(schedule.zero_bytes);
+  place_scratch(args);
 
   const std::int64_t panel = schedule.variant.panel;
   const std::int64_t taps = std::int64_t{call.kernel_h} * call.kernel_w;
@@ -246,18 +251,7 @@ void DeformConv2dBackwardPlan::State::run_fused(const DeformConv2dBackwardArgs& 
 void DeformConv2dBackwardPlan::State::run_tiled(const DeformConv2dBackwardArgs& call) const {
   DeformConv2dBackwardTiledArgs args = schedule.tiled;
   args.call = call;
-  auto* at = static_cast<unsigned char*>(scratch.data());
-  const auto take = [&](std::size_t bytes) {
-    auto* part = reinterpret_cast<float*>(bytes == 0 ? nullptr : at);
-    at += bytes;
-    return part;
-  };
-  args.input_sums = take(schedule.input_bytes);
-  args.packed_weight = take(schedule.packed_bytes);
-  args.weight_sums = take(schedule.weight_bytes);
-  args.position_sums = take(schedule.position_bytes);
-  args.bias_sums = take(schedule.bias_bytes);
-  args.zeros = take(schedule.zero_bytes);
+  place_scratch(args);
   if (args.direct_input != 0) args.input_sums = static_cast<float*>(call.grad_input);
   runtime::Kernel main = fused;
   if (schedule.wide && !(ops::is_aligned(call.input) && ops::is_aligned(call.grad_output))) {
