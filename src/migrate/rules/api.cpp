@@ -178,6 +178,8 @@ void word(Unit& unit, std::size_t token) {
   std::size_t first = token;
   bool cuda_scope = false, qualified = false;
   if (!scope_of(unit, token, first, cuda_scope, qualified)) return;
+  // Extensions have types of these names for the CPU.
+  if (!cuda_scope && std::string_view(found->second.rule) == "tensor-info") return;
   const auto& tokens = source.tokens();
   // "half" and "uint" are common words: a type stands where a type can stand.
   const auto name = source.word(token);
