@@ -92,7 +92,6 @@ class Consumer {
            Progress& progress)
       : args_(args),
         inputs_(inputs),
-        labels_(info.labels),
         names_(names),
         files_(files),
         ids_(ids),
@@ -174,7 +173,6 @@ class Consumer {
 
   const DetectArgs& args_;
   const std::vector<Input>& inputs_;
-  const std::vector<std::string>& labels_;
   const OutputNames* names_;
   ResultFiles& files_;
   const CocoIds& ids_;

@@ -21,7 +21,7 @@ namespace dcn {
 namespace {
 
 using ops::DeformConv2dBackwardSchedule;
-using Kernel = ops::DeformConv2dBackwardVariant::Kernel;
+using BackwardKernel = ops::DeformConv2dBackwardVariant::Kernel;
 using runtime::div_up;
 
 constexpr int kRegisters = 128;         // of a tiled work-item: two work-groups of 256 share a unit
@@ -32,11 +32,11 @@ runtime::KernelRequest request(const DeformConv2dBackwardSchedule& schedule, Dat
   runtime::KernelRequest request;
   request.entry = entry;
   request.macros = {{ops::element_macro(type), "1"}, {"DCN_INDEX", ops::to_macro(schedule.index)}};
-  if (variant.kernel == Kernel::kReference) {
+  if (variant.kernel == BackwardKernel::kReference) {
     request.source = "deform_conv2d_backward_reference.hpp";
     return request;
   }
-  if (variant.kernel == Kernel::kTiled) {
+  if (variant.kernel == BackwardKernel::kTiled) {
     request.source = "deform_conv2d_backward_tiled.hpp";
     const auto define = [&](const char* macro, int value) {
       request.macros.emplace_back(macro, std::to_string(value));
@@ -167,13 +167,13 @@ DeformConv2dBackwardPlan::DeformConv2dBackwardPlan(Queue queue, const DeformConv
   runtime::verbose(runtime::Topic::kDispatch, "deform_conv2d_backward: {}", describe());
 
   switch (state.schedule.variant.kernel) {
-    case Kernel::kReference:
+    case BackwardKernel::kReference:
       state.get_reference();
       break;
-    case Kernel::kFused:
+    case BackwardKernel::kFused:
       state.get_fused();
       break;
-    case Kernel::kTiled:
+    case BackwardKernel::kTiled:
       state.get_tiled();
       break;
   }
@@ -323,13 +323,13 @@ void DeformConv2dBackwardPlan::run(const DeformConv2dBackwardTensors& tensors) {
   args.grad_bias = data(tensors.grad_bias);
   args.scratch = state.scratch.data();
   switch (state.schedule.variant.kernel) {
-    case Kernel::kReference:
+    case BackwardKernel::kReference:
       state.run_reference(args);
       break;
-    case Kernel::kFused:
+    case BackwardKernel::kFused:
       state.run_fused(args);
       break;
-    case Kernel::kTiled:
+    case BackwardKernel::kTiled:
       state.run_tiled(args);
       break;
   }
@@ -342,7 +342,7 @@ std::size_t DeformConv2dBackwardPlan::scratch_bytes() const noexcept { return st
 std::string DeformConv2dBackwardPlan::describe() const {
   const DeformConv2dBackwardSchedule& schedule = state_->schedule;
   const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
-  if (schedule.variant.kernel == Kernel::kTiled) {
+  if (schedule.variant.kernel == BackwardKernel::kTiled) {
     const DeformConv2dBackwardTiledArgs& args = schedule.tiled;
     const ops::MatrixShape& matrix = schedule.matrix;
     return fmt::format(
@@ -354,7 +354,7 @@ std::string DeformConv2dBackwardPlan::describe() const {
                          : fmt::format("matrix units of {}x{}x{}", matrix.rows, matrix.columns, matrix.depth),
         schedule.lanes, index, schedule.local_bytes, schedule.scratch_bytes());
   }
-  if (schedule.variant.kernel == Kernel::kReference) {
+  if (schedule.variant.kernel == BackwardKernel::kReference) {
     return fmt::format("{}, {} indices, {} bytes of scratch", schedule.variant.name, index, schedule.scratch_bytes());
   }
   const DeformConv2dBackwardFusedArgs& args = schedule.args;

@@ -20,18 +20,21 @@ namespace dcn::ops {
 
 namespace {
 
-using Kernel = DeformConv2dBackwardVariant::Kernel;
+using BackwardKernel = DeformConv2dBackwardVariant::Kernel;
 
 /// Best first; the last takes every call. A tiled variant is named by the output channels of its work-groups. The
 /// register blocks of a fused one fill AVX-512 (fused_32) or AVX2 (fused_16).
 constexpr std::array kBackwardVariants{
-    DeformConv2dBackwardVariant{.name = "tiled_64", .kernel = Kernel::kTiled, .panel = 64, .rows = 64, .out_rows = 64},
     DeformConv2dBackwardVariant{
-        .name = "tiled_128", .kernel = Kernel::kTiled, .panel = 64, .rows = 64, .out_rows = 128},
+        .name = "tiled_64", .kernel = BackwardKernel::kTiled, .panel = 64, .rows = 64, .out_rows = 64},
     DeformConv2dBackwardVariant{
-        .name = "tiled_256", .kernel = Kernel::kTiled, .panel = 64, .rows = 64, .out_rows = 256},
-    DeformConv2dBackwardVariant{.name = "fused_32", .kernel = Kernel::kFused, .panel = 32, .rows = 12, .out_rows = 8},
-    DeformConv2dBackwardVariant{.name = "fused_16", .kernel = Kernel::kFused, .panel = 16, .rows = 6, .out_rows = 6},
+        .name = "tiled_128", .kernel = BackwardKernel::kTiled, .panel = 64, .rows = 64, .out_rows = 128},
+    DeformConv2dBackwardVariant{
+        .name = "tiled_256", .kernel = BackwardKernel::kTiled, .panel = 64, .rows = 64, .out_rows = 256},
+    DeformConv2dBackwardVariant{
+        .name = "fused_32", .kernel = BackwardKernel::kFused, .panel = 32, .rows = 12, .out_rows = 8},
+    DeformConv2dBackwardVariant{
+        .name = "fused_16", .kernel = BackwardKernel::kFused, .panel = 16, .rows = 6, .out_rows = 6},
     DeformConv2dBackwardVariant{.name = "reference"},
 };
 
@@ -93,10 +96,10 @@ std::string why_tiled_unable(const DeformConv2dBackwardVariant& variant, const D
 /// Why the variant cannot run the call at all; empty when it can.
 std::string why_unable(const DeformConv2dBackwardVariant& variant, const DeformConv2dBackwardDesc& desc,
                        const DeviceFacts& device) {
-  if (variant.kernel == Kernel::kReference) return {};
+  if (variant.kernel == BackwardKernel::kReference) return {};
   const DeformConv2dBackwardTensors& tensors = desc.tensors;
   if (tensors.input.type == DataType::kF64) return "it computes in f32, the tensors are f64";
-  if (variant.kernel == Kernel::kTiled) return why_tiled_unable(variant, desc, device);
+  if (variant.kernel == BackwardKernel::kTiled) return why_tiled_unable(variant, desc, device);
   if (device.lanes > variant.panel || variant.panel % device.lanes != 0) {
     return fmt::format("its {} channels are no multiple of the device's sub-group of {}", variant.panel, device.lanes);
   }
@@ -128,8 +131,8 @@ std::string why_tiled_unsuited(const DeformConv2dBackwardVariant& variant, const
 /// Why another variant in the list will be faster; empty when this one suits.
 std::string why_unsuited(const DeformConv2dBackwardVariant& variant, const DeformConv2dBackwardDesc& desc,
                          const DeviceFacts& device) {
-  if (variant.kernel == Kernel::kReference) return {};
-  if (variant.kernel == Kernel::kTiled) return why_tiled_unsuited(variant, desc, device);
+  if (variant.kernel == BackwardKernel::kReference) return {};
+  if (variant.kernel == BackwardKernel::kTiled) return why_tiled_unsuited(variant, desc, device);
   const int vectors = variant.panel / device.lanes;
   const int registers = variant.rows * vectors + vectors + 1;
   if (device.is_cpu && registers > device.vector_registers) {
@@ -429,13 +432,13 @@ DeformConv2dBackwardSchedule plan_deform_conv2d_backward(const DeformConv2dBackw
   schedule.variant = choose_variant(desc, device, force);
   fill_args(schedule.args.call, desc);
   switch (schedule.variant.kernel) {
-    case Kernel::kReference:
+    case BackwardKernel::kReference:
       plan_reference(schedule, desc);
       break;
-    case Kernel::kFused:
+    case BackwardKernel::kFused:
       plan_fused(schedule, desc, device);
       break;
-    case Kernel::kTiled:
+    case BackwardKernel::kTiled:
       plan_tiled(schedule, desc, device);
       break;
   }
