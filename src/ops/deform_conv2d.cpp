@@ -228,12 +228,8 @@ std::string DeformConv2dPlan::describe() const {
   const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
   if (schedule.variant.kernel == Kernel::kReference) return fmt::format("{}, {} indices", schedule.variant.name, index);
   if (schedule.variant.kernel == Kernel::kTiled) {
-    const ops::MatrixShape& matrix = schedule.matrix;
     return fmt::format("{}, {} tiles x {} slices, {}, {} lanes, {} indices, {} bytes of local memory",
-                       schedule.variant.name, schedule.tiles, schedule.slices,
-                       matrix.rows == 0
-                           ? "multiply-adds"
-                           : fmt::format("matrix units of {}x{}x{}", matrix.rows, matrix.columns, matrix.depth),
+                       schedule.variant.name, schedule.tiles, schedule.slices, ops::describe(schedule.matrix),
                        schedule.lanes, index, schedule.local_bytes);
   }
   return fmt::format(

@@ -344,15 +344,12 @@ std::string DeformConv2dBackwardPlan::describe() const {
   const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
   if (schedule.variant.kernel == BackwardKernel::kTiled) {
     const DeformConv2dBackwardTiledArgs& args = schedule.tiled;
-    const ops::MatrixShape& matrix = schedule.matrix;
     return fmt::format(
         "{}, launches of {} slices and {} pictures, {} output slices, {} ranges of {} tiles, grad_input {}, {}, {} "
         "lanes, {} indices, {} bytes of local memory, {} of scratch",
         schedule.variant.name, args.slices, args.pictures, args.output_slices, schedule.ranges, args.range_tiles,
-        args.direct_input != 0 ? "direct" : "by sums",
-        matrix.rows == 0 ? "multiply-adds"
-                         : fmt::format("matrix units of {}x{}x{}", matrix.rows, matrix.columns, matrix.depth),
-        schedule.lanes, index, schedule.local_bytes, schedule.scratch_bytes());
+        args.direct_input != 0 ? "direct" : "by sums", ops::describe(schedule.matrix), schedule.lanes, index,
+        schedule.local_bytes, schedule.scratch_bytes());
   }
   if (schedule.variant.kernel == BackwardKernel::kReference) {
     return fmt::format("{}, {} indices, {} bytes of scratch", schedule.variant.name, index, schedule.scratch_bytes());

@@ -22,6 +22,8 @@ namespace {
 
 using BackwardKernel = DeformConv2dBackwardVariant::Kernel;
 
+constexpr int kWidestTile = 256;  // output channels
+
 /// Best first; the last takes every call. A tiled variant is named by the output channels of its work-groups. The
 /// register blocks of a fused one fill AVX-512 (fused_32) or AVX2 (fused_16).
 constexpr std::array kBackwardVariants{
@@ -30,7 +32,7 @@ constexpr std::array kBackwardVariants{
     DeformConv2dBackwardVariant{
         .name = "tiled_128", .kernel = BackwardKernel::kTiled, .panel = 64, .rows = 64, .out_rows = 128},
     DeformConv2dBackwardVariant{
-        .name = "tiled_256", .kernel = BackwardKernel::kTiled, .panel = 64, .rows = 64, .out_rows = 256},
+        .name = "tiled_256", .kernel = BackwardKernel::kTiled, .panel = 64, .rows = 64, .out_rows = kWidestTile},
     DeformConv2dBackwardVariant{
         .name = "fused_32", .kernel = BackwardKernel::kFused, .panel = 32, .rows = 12, .out_rows = 8},
     DeformConv2dBackwardVariant{
@@ -68,11 +70,6 @@ MatrixShape backward_matrix(const DeformConv2dBackwardDesc& desc, const DeviceFa
   return matrix.mma ? matrix : MatrixShape{};
 }
 
-/// Outputs of one step of the tiled kernel: 128 bytes.
-int backward_depth(const DeformConv2dBackwardDesc& desc) {
-  return static_cast<int>(128 / size_of(desc.tensors.input.type));
-}
-
 /// Why the tiled variant cannot run the call at all; empty when it can.
 std::string why_tiled_unable(const DeformConv2dBackwardVariant& variant, const DeformConv2dBackwardDesc& desc,
                              const DeviceFacts& device) {
@@ -85,8 +82,9 @@ std::string why_tiled_unable(const DeformConv2dBackwardVariant& variant, const D
       variant.out_rows * 4 % threads != 0) {
     return fmt::format("its tile of {} pixels cannot be shared by sub-groups of {}", variant.rows, device.lanes);
   }
-  const DataType staged = backward_matrix(desc, device).rows != 0 ? desc.tensors.input.type : DataType::kF32;
-  const std::size_t local = backward_tiled_local_bytes(variant, IndexWidth::k64, backward_depth(desc), staged);
+  const DataType staged = staged_type(desc.tensors.input.type, backward_matrix(desc, device));
+  const std::size_t local =
+      backward_tiled_local_bytes(variant, IndexWidth::k64, tiled_depth(desc.tensors.input.type), staged);
   if (local > device.local_bytes) {
     return fmt::format("it needs {} bytes of local memory, the device has {}", local, device.local_bytes);
   }
@@ -117,7 +115,7 @@ std::string why_tiled_unsuited(const DeformConv2dBackwardVariant& variant, const
   const std::int64_t channels = desc.tensors.input.sizes[1];
   const std::int64_t outputs = desc.tensors.weight.sizes[0] / desc.params.groups;
   const std::int64_t padded = round_up(outputs, variant.out_rows);
-  if (outputs > variant.out_rows && variant.out_rows < kBackwardVariants[2].out_rows) {
+  if (outputs > variant.out_rows && variant.out_rows < kWidestTile) {
     return fmt::format("it would read the input once per {} of {} outputs", variant.out_rows, outputs);
   }
   const std::int64_t padded_channels = count_slices(desc.params, channels, variant.panel) * variant.panel;
@@ -352,8 +350,8 @@ void plan_tiled(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwa
   const std::int64_t input_elements = pictures * height * width * launch_slices * variant.panel;
   schedule.matrix = backward_matrix(desc, device);
   schedule.ptx = device.ptx;
-  const DataType staged = schedule.matrix.rows != 0 ? type : DataType::kF32;
-  schedule.depth = backward_depth(desc);
+  const DataType staged = staged_type(type, schedule.matrix);
+  schedule.depth = tiled_depth(desc.tensors.input.type);
   schedule.lanes = device.lanes;
   schedule.index = choose_index(
       desc, {weight_elements, slice_bytes == 0 ? 0 : input_elements, (pictures * pixels + variant.rows) * planes * 3});

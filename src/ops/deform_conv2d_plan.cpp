@@ -49,18 +49,10 @@ MatrixShape matrix_shape(const DeformConv2dDesc& desc, const DeviceFacts& device
   return matrix_shape(desc.tensors.input.type, desc.allow_tf32, device);
 }
 
-/// The type in which the tiled kernel keeps sampled input and weights.
-DataType staged_type(const DeformConv2dDesc& desc, const MatrixShape& matrix) {
-  return matrix.rows != 0 ? desc.tensors.input.type : DataType::kF32;
-}
-
-/// Channels of one step of the tiled kernel: 128 bytes of a pixel, a whole line of a GPU's cache.
-int tiled_depth(const DeformConv2dDesc& desc) { return static_cast<int>(128 / size_of(desc.tensors.input.type)); }
-
 /// Why the tiled variant cannot run the call at all; empty when it can.
 std::string why_tiled_unable(const DeformConv2dVariant& variant, const DeformConv2dDesc& desc,
                              const DeviceFacts& device) {
-  const int depth = tiled_depth(desc);
+  const int depth = tiled_depth(desc.tensors.input.type);
   const int vector = static_cast<int>(16 / size_of(desc.tensors.input.type));
   const int threads = variant.row_teams * variant.column_teams * device.lanes;
   if (threads % variant.rows != 0 || variant.rows * depth / vector % threads != 0) {
@@ -71,7 +63,8 @@ std::string why_tiled_unable(const DeformConv2dVariant& variant, const DeformCon
                            variant.panel % (variant.column_teams * matrix.columns) != 0 || depth % matrix.depth != 0)) {
     return fmt::format("its tile is no multiple of the matrix units' {} x {}", matrix.rows, matrix.columns);
   }
-  const std::size_t local = tiled_local_bytes(variant, IndexWidth::k64, depth, staged_type(desc, matrix));
+  const std::size_t local =
+      tiled_local_bytes(variant, IndexWidth::k64, depth, staged_type(desc.tensors.input.type, matrix));
   if (local > device.local_bytes) {
     return fmt::format("it needs {} bytes of local memory, the device has {}", local, device.local_bytes);
   }
@@ -220,9 +213,9 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
   const std::int64_t channels = desc.tensors.input.sizes[1];
   const std::int64_t outputs = outputs_per_group(desc);
   const std::int64_t taps = params.kernel_h * params.kernel_w;
-  const int depth = tiled_depth(desc);
+  const int depth = tiled_depth(desc.tensors.input.type);
   schedule.matrix = matrix_shape(desc, device);
-  schedule.packed_type = staged_type(desc, schedule.matrix);
+  schedule.packed_type = staged_type(desc.tensors.input.type, schedule.matrix);
   // All groups have the same number of steps only if their cuts are alike: take the most that any has.
   std::int64_t steps = 0;
   for (std::int64_t group = 0; group < params.groups; ++group) {
@@ -267,6 +260,10 @@ bool is_wide(const TensorView& view, std::int64_t cut) {
   if (view.strides[1] != 1 || cut % vector != 0) return false;
   return view.strides[0] % vector == 0 && view.strides[2] % vector == 0 && view.strides[3] % vector == 0;
 }
+
+DataType staged_type(DataType type, const MatrixShape& matrix) { return matrix.rows != 0 ? type : DataType::kF32; }
+
+int tiled_depth(DataType type) { return static_cast<int>(128 / size_of(type)); }
 
 std::size_t tiled_local_bytes(const DeformConv2dVariant& variant, IndexWidth index, int depth, DataType staged) {
   const auto pixels = static_cast<std::size_t>(variant.rows);

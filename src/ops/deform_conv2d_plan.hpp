@@ -79,6 +79,11 @@ struct DeformConv2dTile {
 /// Whether 16 bytes can be read (written) at once from there.
 [[nodiscard]] inline bool is_aligned(const void* data) { return reinterpret_cast<std::uintptr_t>(data) % 16 == 0; }
 
+/// What the tiled kernels, those of the gradients too, keep sampled input and weights in.
+[[nodiscard]] DataType staged_type(DataType type, const MatrixShape& matrix);
+/// Channels of one step of a tiled kernel: 128 bytes of a pixel, a whole line of a GPU's cache.
+[[nodiscard]] int tiled_depth(DataType type);
+
 /// Local memory of one work-group of a tiled variant: the same sum as carve() in deform_conv2d_tiled.hpp.
 [[nodiscard]] std::size_t tiled_local_bytes(const DeformConv2dVariant& variant, IndexWidth index, int depth,
                                             DataType staged);

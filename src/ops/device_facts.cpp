@@ -82,6 +82,11 @@ MatrixShape matrix_shape(DataType type, bool allow_tf32, const DeviceFacts& devi
   }
 }
 
+std::string describe(const MatrixShape& matrix) {
+  if (matrix.rows == 0) return "multiply-adds";
+  return fmt::format("matrix units of {}x{}x{}", matrix.rows, matrix.columns, matrix.depth);
+}
+
 const char* element_macro(DataType type) {
   switch (type) {
     case DataType::kF32:

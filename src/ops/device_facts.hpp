@@ -39,6 +39,9 @@ struct DeviceFacts {
 /// The matrix units that products of a type may use; rows is 0 when there are none.
 [[nodiscard]] MatrixShape matrix_shape(DataType type, bool allow_tf32, const DeviceFacts& device);
 
+/// "matrix units of 16x16x16", or "multiply-adds" without any: for reports.
+[[nodiscard]] std::string describe(const MatrixShape& matrix);
+
 /// The macro that tells kernels the element type, such as "DCN_T_F32".
 [[nodiscard]] const char* element_macro(DataType type);
 
