@@ -92,6 +92,21 @@ def test_the_originals_numbers_of_psroi_pooling(device):
     assert max(worst.values()) < 3e-5, sorted(worst.items(), key=lambda item: -item[1])[:5]
 
 
+@pytest.mark.parametrize("dtype", TYPES[:3], ids=str)
+def test_psroi_pooling_in_smaller_types(dtype, device):
+    """Against float64 on the same rounded inputs: rounding them alone moves every sample."""
+    for case, a, _ in load_parity("psroi"):
+        rounded = {name: (v if name == "rois" else v.detach().to(dtype)).to(device) for name, v in a.items()}
+        results = []
+        for arrays in (rounded, {name: v.double() for name, v in rounded.items()}):
+            given = [arrays[name].requires_grad_() for name in ("data", "trans") if name in arrays]
+            output = deform_psroi_pool(given[0], arrays["rois"], given[1] if len(given) > 1 else None, *psroi_arguments(case))
+            results.append((output, *torch.autograd.grad(output, given, arrays["grad_output"])))
+        for name, got, wanted in zip(("output", "grad_data", "grad_trans"), *results):
+            assert got.dtype == dtype and got.device.type == device
+            assert error(got, wanted) < TOLERANCE[dtype], (case["id"], name)
+
+
 def test_random_calls_equal_torchvision(device):
     chance = random.Random(11)
     for seed in range(24):
