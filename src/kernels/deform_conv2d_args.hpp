@@ -5,9 +5,6 @@
 /// Parts of the fused kernel's local memory start at this address.
 constexpr unsigned kFusedAlignment = 64;
 
-/// Taps that the tiled kernel locates at a time.
-constexpr int kTiledTaps = 9;
-
 /// Everything of one call. Strides count elements, in the order N, C, H, W; a dimension's extent is in the field of its
 /// name.
 struct DeformConv2dArgs {
@@ -48,24 +45,6 @@ struct DeformConv2dArgs {
   int wide_output;      ///< the same of the output, whose slices are whole
 };
 static_assert(sizeof(DeformConv2dArgs) <= 1024, "argument space of some devices");
-
-/// deform_conv2d_pack: weight [out_channels, group_channels, kernel_h, kernel_w] into f32 panels
-/// [groups, panels_per_group, K, panel width], where K walks the channels of a group, cut where the deformable group
-/// changes; within a cut, taps, and within a tap, channels. Columns past the last output channel are zero.
-/// deform_conv2d_tiled_pack: the same for the tiled kernel, whose layout it describes; a panel is a slice there.
-struct DeformConv2dPackArgs {
-  const void* weight;
-  const void* bias;  ///< null: zeros are written
-  void* packed_weight;
-  float* packed_bias;  ///< [groups, panels_per_group, panel width]
-  long long weight_stride[4];
-  long long bias_stride;
-  long long in_channels, out_channels;
-  int kernel_h, kernel_w;
-  int groups, deformable_groups;
-  int panels_per_group;
-  int steps_per_group;  ///< tiled
-};
 
 /// deform_conv2d_copy: weight and bias of any strides into dense ones, for the reference.
 struct DeformConv2dCopyArgs {

@@ -17,6 +17,7 @@
 #include <sycl/group_barrier.hpp>
 #include <sycl/vector.hpp>
 
+#include "conv_pack_args.hpp"
 #include "deform_common.hpp"
 #include "deform_conv2d_args.hpp"
 
@@ -353,8 +354,7 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
 /// One work-item per channel of a panel, then per element of the packed bias. Side by side, work-items read what lies
 /// side by side in dense weights, and each position is computed once for all columns of the panel: a training step
 /// packs anew.
-extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_pack(
-    DeformConv2dPackArgs args) {
+extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_pack(ConvPackArgs args) {
   const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
   const long long id = static_cast<long long>(item.get_global_id(0));
   const int group_channels = static_cast<int>(args.in_channels / args.groups);

@@ -1,167 +1,72 @@
 /// \file deform_conv2d_tiled.hpp
-/// Deformable convolution in one pass, for GPUs: a work-group of many sub-groups samples a tile of output pixels, one
-/// tap and a few channels at a time, into local memory, while it multiplies the step before by packed weights, on the
-/// device's matrix units where it has some. No columns reach global memory, and the output is written once.
-///
-/// Lanes are channels while sampling (16 bytes each), so that a sub-group reads whole cache lines; where the input's
-/// channels do not lie side by side they are pixels.
-///
-/// Macros: DCN_T_*, DCN_INDEX (deform_common.hpp);
-///   DCN_LANES                  size of the sub-group
-///   DCN_PIXELS, DCN_OUTPUTS    the tile: output pixels times output channels of one work-group
-///   DCN_DEPTH                  channels of one step
-///   DCN_ROW_TEAMS, DCN_COLUMN_TEAMS   how the sub-groups share the tile
-///   DCN_AHEAD                  1: the next step's input is read before this step is multiplied
-///   DCN_MMA                    multiply by NVIDIA's mma.sync; or, for joint_matrix,
-///   DCN_MATRIX_ROWS, _COLUMNS, _DEPTH  the shape of the matrix units' product; none of them: plain multiply-adds
-///   DCN_REGISTERS, DCN_PTX     registers.hpp; may be absent
-#include <sycl/accessor.hpp>
-#include <sycl/builtins.hpp>
-#include <sycl/group.hpp>
-#include <sycl/group_barrier.hpp>
-#include <sycl/sub_group.hpp>
-#include <sycl/vector.hpp>
-
-#include "deform_common.hpp"
+/// Deformable convolution in one pass, for GPUs: tile_conv.hpp, which also lists the macros, with bilinear sampling.
 #include "deform_conv2d_args.hpp"
-#include "registers.hpp"
-#include "tile_matrix.hpp"
+#include "tile_conv.hpp"
 #include "tile_sample.hpp"
 
-namespace syclexp = sycl::ext::oneapi::experimental;
+struct BilinearSampler {
+  struct Position {
+    Corners corners;
+    Weights weights;
+  };
+  /// A pack of each corner.
+  struct Fetched {
+    Pack corner[4];
+  };
 
-constexpr int kLanes = DCN_LANES;
-constexpr int kPixels = DCN_PIXELS;
-constexpr int kOutputs = DCN_OUTPUTS;
-constexpr int kDepth = DCN_DEPTH;
-constexpr int kTeams = DCN_ROW_TEAMS * DCN_COLUMN_TEAMS;
-constexpr int kThreads = kTeams * kLanes;
-constexpr bool kAhead = DCN_AHEAD != 0;
-constexpr int kStride = kDepth + kStagePad;          ///< of a row of the column, in elements
-constexpr int kPacks = kDepth / kVector;             ///< loads that a pixel's channels of one step take
-constexpr int kPixelStep = kThreads / kPixels;       ///< taps located side by side
-constexpr int kItems = kPixels * kPacks / kThreads;  ///< loads per corner and work-item in one step
-static_assert(kThreads % kPixels == 0 && kPixels * kPacks % kThreads == 0 && kDepth % kVector == 0);
+  const DeformConv2dArgs& args;
+  Pixel pixel;
 
-/// The parts of local memory; the host computes the same sum (tiled_local_bytes).
-struct Tile {
-  Stage* column;     ///< [2][kPixels][kStride]: sampled input of this step and the next
-  Corners* corners;  ///< [kTiledTaps][kPixels]
-  Weights* weights;  ///< [kTiledTaps][kPixels]
-  float* sum;        ///< [kPixels][kOutputs + kSumPad], in place of all the others at the end
-};
+  DCN_INLINE BilinearSampler(const DeformConv2dArgs& of, Index id)
+      : args(of), pixel(find_pixel(of, of.output_stride, 0, of.batch, id)) {}
 
-DCN_INLINE Tile carve(unsigned char* memory) {
-  Tile tile;
-  tile.corners = reinterpret_cast<Corners*>(memory);
-  tile.weights = reinterpret_cast<Weights*>(tile.corners + kTiledTaps * kPixels);
-  tile.column = reinterpret_cast<Stage*>(tile.weights + kTiledTaps * kPixels);
-  tile.sum = reinterpret_cast<float*>(memory);
-  return tile;
-}
-
-/// What a work-item reads for one step: a pack of each corner of its pixels.
-struct Fetched {
-  Pack corner[kItems][4];
-};
-
-/// Channels [channel, channel + kDepth) of a tap, whose place among the located ones is `slot`; zeros from `end` on.
-DCN_INLINE void fetch(const DeformConv2dArgs& args, const Tile& tile, int slot, int channel, int end, int thread,
-                      Fetched& fetched) {
-  const auto* input = static_cast<const Element*>(args.input);
-  const auto* zeros = static_cast<const Element*>(args.zeros);
-#pragma unroll
-  for (int i = 0; i < kItems; ++i) {
-    const int id = thread + i * kThreads;
-    const int m = id / kPacks;
-    const int c = channel + (id - m * kPacks) * kVector;
-    const Corners corners = tile.corners[slot * kPixels + m];
+  [[nodiscard]] DCN_INLINE int deformable_channels() const {
+    return static_cast<int>(args.in_channels) / args.deformable_groups;
+  }
+  [[nodiscard]] DCN_INLINE int cut_end(int channel, int last) const {
+    const int next = (channel / deformable_channels() + 1) * deformable_channels();
+    return next < last ? next : last;
+  }
+  [[nodiscard]] DCN_INLINE Position locate(int tap, int channel) const {
+    const Sample sample = ::locate(args, pixel, tap, channel / deformable_channels());
+    return {sample.corners, sample.weights};
+  }
+  DCN_INLINE void fetch(const Position& position, int channel, int end, Fetched& fetched) const {
+    const auto* input = static_cast<const Element*>(args.input);
+    const auto* zeros = static_cast<const Element*>(args.zeros);
+    const Corners corners = position.corners;
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const Index at = corners.at[j];
-      const Element* from = (at >= 0) & (c < end) ? input + at + c : zeros;
-      fetched.corner[i][j] = *reinterpret_cast<const Pack*>(from);
+      const Element* from = (at >= 0) & (channel < end) ? input + at + channel : zeros;
+      fetched.corner[j] = *reinterpret_cast<const Pack*>(from);
     }
   }
-}
-
-/// Weighs what fetch() read and puts it into the column.
-DCN_INLINE void blend(const Tile& tile, int slot, int buffer, int thread, const Fetched& fetched) {
-#pragma unroll
-  for (int i = 0; i < kItems; ++i) {
-    const int id = thread + i * kThreads;
-    const int m = id / kPacks;
-    const Weights weights = tile.weights[slot * kPixels + m];
-    struct alignas(16) {
-      Stage value[kVector];
-    } staged;
+  [[nodiscard]] DCN_INLINE StagePack blend(const Position& position, const Fetched& fetched) const {
+    const Weights weights = position.weights;
+    StagePack staged;
 #pragma unroll
     for (int c = 0; c < kVector; ++c) {
-      staged.value[c] = stage(weigh(weights, load(fetched.corner[i][0].value[c]), load(fetched.corner[i][1].value[c]),
-                                    load(fetched.corner[i][2].value[c]), load(fetched.corner[i][3].value[c])));
+      staged.value[c] = stage(weigh(weights, load(fetched.corner[0].value[c]), load(fetched.corner[1].value[c]),
+                                    load(fetched.corner[2].value[c]), load(fetched.corner[3].value[c])));
     }
-    Stage* column = tile.column + (buffer * kPixels + m) * kStride + (id - m * kPacks) * kVector;
-    *reinterpret_cast<decltype(staged)*>(column) = staged;
+    return staged;
   }
-}
-
-/// fetch() and blend() for any channel stride and alignment, an element at a time. Lanes are pixels.
-DCN_INLINE void sample_strided(const DeformConv2dArgs& args, const Tile& tile, int slot, int channel, int end,
-                               int buffer, int thread) {
-  const auto* input = static_cast<const Element*>(args.input);
-  const Index stride = static_cast<Index>(args.input_stride[1]);
-  const int m = thread % kPixels;
-  const Corners corners = tile.corners[slot * kPixels + m];
-  const Weights weights = tile.weights[slot * kPixels + m];
-  Stage* column = tile.column + (buffer * kPixels + m) * kStride;
-  for (int c = thread / kPixels; c < kDepth; c += kPixelStep) {
+  [[nodiscard]] DCN_INLINE float element(const Position& position, int channel, int end) const {
+    const auto* input = static_cast<const Element*>(args.input);
+    const Index at = static_cast<Index>(channel) * static_cast<Index>(args.input_stride[1]);
     float corner[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    if (channel + c < end) {
+    if (channel < end) {
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        if (corners.at[j] >= 0) corner[j] = load(input[corners.at[j] + static_cast<Index>(channel + c) * stride]);
+        if (position.corners.at[j] >= 0) corner[j] = load(input[position.corners.at[j] + at]);
       }
     }
-    column[c] = stage(weigh(weights, corner[0], corner[1], corner[2], corner[3]));
+    return weigh(position.weights, corner[0], corner[1], corner[2], corner[3]);
   }
-}
+  [[nodiscard]] DCN_INLINE const Element* residual(Index) const { return nullptr; }
+};
 
-/// Bias, activation, rounding, writing. The slice has `outputs` output channels from `first` on.
-DCN_INLINE void write(const DeformConv2dArgs& args, const Tile& tile, Index first_pixel, const float* bias, int first,
-                      int outputs, int thread) {
-  auto* output = static_cast<Element*>(args.output);
-  const auto finish = [&](float value, float shift) {
-    value += shift;
-    // Not fmax: NaN must stay NaN.
-    return store((args.relu != 0) & (value < 0.0f) ? 0.0f : value);
-  };
-  if (args.wide_output) {
-    constexpr int kRowPacks = kOutputs / kVector;
-    for (int id = thread; id < kPixels * kRowPacks; id += kThreads) {
-      const int m = id / kRowPacks;
-      const int o = (id - m * kRowPacks) * kVector;
-      const Pixel pixel = find_pixel(args, args.output_stride, 0, args.batch, first_pixel + m);
-      if (!pixel.valid || o >= outputs) continue;
-      Pack pack;
-#pragma unroll
-      for (int c = 0; c < kVector; ++c) {
-        pack.value[c] = finish(tile.sum[m * (kOutputs + kSumPad) + o + c], bias[o + c]);
-      }
-      *reinterpret_cast<Pack*>(output + pixel.output + first + o) = pack;
-    }
-    return;
-  }
-  const Index stride = static_cast<Index>(args.output_stride[1]);
-  const int m = thread % kPixels;
-  const Pixel pixel = find_pixel(args, args.output_stride, 0, args.batch, first_pixel + m);
-  if (!pixel.valid) return;
-  for (int o = thread / kPixels; o < outputs; o += kPixelStep) {
-    output[pixel.output + static_cast<Index>(first + o) * stride] =
-        finish(tile.sum[m * (kOutputs + kSumPad) + o], bias[o]);
-  }
-}
-
-/// Work-groups: [groups * slices_per_group, tiles].
 extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
     SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::sub_group_size<DCN_LANES>))
         SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::work_group_size<1, kThreads>)) void deform_conv2d_tiled(
@@ -169,134 +74,12 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
 #if defined(DCN_REGISTERS)
   DCN_LIMIT_REGISTERS(DCN_REGISTERS);
 #endif
-  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<2>();
-  const auto threads = item.get_group();
-  const auto sub_group = sycl::ext::oneapi::this_work_item::get_sub_group();
-  const int thread = static_cast<int>(item.get_local_id(1));
-  const int team = thread / kLanes;
-  const Tile tile = carve(reinterpret_cast<unsigned char*>(local.get_multi_ptr<sycl::access::decorated::no>().get()));
-
-  const Index first_pixel = static_cast<Index>(item.get_group(1)) * kPixels;
-  const int group = static_cast<int>(item.get_group(0)) / args.slices_per_group;
-  const int slice = static_cast<int>(item.get_group(0)) - group * args.slices_per_group;
-  const int group_channels = static_cast<int>(args.in_channels) / args.groups;
-  const int group_outputs = static_cast<int>(args.out_channels) / args.groups;
-  const int deformable_channels = static_cast<int>(args.in_channels) / args.deformable_groups;
-  const int taps = args.kernel_h * args.kernel_w;
-  const Index slice_elements = static_cast<Index>(args.steps_per_group) * (kDepth * kOutputs);
-  const Index panel = static_cast<Index>(group) * args.slices_per_group + slice;
-  const auto* weight = static_cast<const Stage*>(args.weight) + panel * slice_elements;
-  const bool wide = args.wide_input != 0;
-  const Pixel pixel = find_pixel(args, args.output_stride, 0, args.batch, first_pixel + thread % kPixels);
-
-  Sums sums;
-  clear(sums);
-  const int last_channel = (group + 1) * group_channels;
-  for (int cut = group * group_channels; cut < last_channel;) {
-    const int deformable_group = cut / deformable_channels;
-    const int next_cut = (deformable_group + 1) * deformable_channels;
-    const int cut_end = next_cut < last_channel ? next_cut : last_channel;
-    for (int first_tap = 0; first_tap < taps; first_tap += kTiledTaps) {
-      const int batch = taps - first_tap < kTiledTaps ? taps - first_tap : kTiledTaps;
-      sycl::group_barrier(threads);  // the column and the corners of the last batch were read
-      for (int slot = thread / kPixels; slot < batch; slot += kPixelStep) {
-        const int at = slot * kPixels + thread % kPixels;
-        const Sample sample = locate(args, pixel, first_tap + slot, deformable_group);
-        tile.corners[at] = sample.corners;
-        tile.weights[at] = sample.weights;
-      }
-      sycl::group_barrier(threads);
-      Fetched fetched;
-      int slot = 0;
-      int channel = cut;
-      if (wide) {
-        fetch(args, tile, 0, cut, cut_end, thread, fetched);
-        blend(tile, 0, 0, thread, fetched);
-      } else {
-        sample_strided(args, tile, 0, cut, cut_end, 0, thread);
-      }
-      for (int buffer = 0; slot < batch; buffer ^= 1) {
-        channel += kDepth;
-        if (channel >= cut_end) {
-          channel = cut;
-          ++slot;
-        }
-        const bool more = slot < batch;
-        if (kAhead & wide & more) fetch(args, tile, slot, channel, cut_end, thread, fetched);
-        sycl::group_barrier(threads);
-        multiply(sub_group, team, thread, tile.column + buffer * (kPixels * kStride), weight, sums);
-        weight += kDepth * kOutputs;
-        if (!more) break;
-        if (wide) {
-          if (!kAhead) fetch(args, tile, slot, channel, cut_end, thread, fetched);
-          blend(tile, slot, buffer ^ 1, thread, fetched);
-        } else {
-          sample_strided(args, tile, slot, channel, cut_end, buffer ^ 1, thread);
-        }
-      }
-    }
-    cut = cut_end;
-  }
-  sycl::group_barrier(threads);
-  put(sub_group, team, thread, sums, tile.sum);
-  sycl::group_barrier(threads);
-  const int first_output = slice * kOutputs;
-  const int rest = group_outputs - first_output;
-  write(args, tile, first_pixel, static_cast<const float*>(args.bias) + panel * kOutputs,
-        group * group_outputs + first_output, rest < kOutputs ? rest : kOutputs, thread);
+  convolve_tiles<BilinearSampler>(
+      args, reinterpret_cast<unsigned char*>(local.get_multi_ptr<sycl::access::decorated::no>().get()));
 }
 
-/// One work-item per element of the packed weights, then of the packed bias. Weights: [group][slice][step], where steps
-/// walk the channels of a group, cut where the deformable group changes; within a cut, taps; within a tap, channels,
-/// kDepth at a time. Within a step as place_of() has it. What is past the last channel or output is zero.
+/// One work-item per element of the packed weights, then of the packed bias.
 extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_tiled_pack(
-    DeformConv2dPackArgs args) {
-  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
-  const Index id = static_cast<Index>(item.get_global_id(0));
-  const Index group_channels = static_cast<Index>(args.in_channels) / args.groups;
-  const Index group_outputs = static_cast<Index>(args.out_channels) / args.groups;
-  const int taps = args.kernel_h * args.kernel_w;
-  const Index slice_elements = static_cast<Index>(args.steps_per_group) * (kDepth * kOutputs);
-  const Index slices = static_cast<Index>(args.groups) * args.panels_per_group;
-  const Index weights = slices * slice_elements;
-  if (id >= weights + slices * kOutputs) return;
-  const bool is_bias = id >= weights;
-  const Index slice = is_bias ? (id - weights) / kOutputs : id / slice_elements;
-  const Index group = slice / args.panels_per_group;
-  const int within = static_cast<int>((id - slice * slice_elements) % (kDepth * kOutputs));
-  const int column = is_bias ? static_cast<int>((id - weights) % kOutputs) : column_of(within);
-  const Index output = (slice - group * args.panels_per_group) * kOutputs + column;
-  if (is_bias) {
-    const auto* bias = static_cast<const Element*>(args.bias);
-    args.packed_bias[id - weights] =
-        output < group_outputs && bias != nullptr
-            ? load(bias[(group * group_outputs + output) * static_cast<Index>(args.bias_stride)])
-            : 0.0f;
-    return;
-  }
-  // Walk the cuts of the group to the one that holds this step.
-  const Index deformable_channels = static_cast<Index>(args.in_channels) / args.deformable_groups;
-  const Index last_channel = (group + 1) * group_channels;
-  Index step = (id - slice * slice_elements) / (kDepth * kOutputs);
-  Index cut = group * group_channels;
-  Index cut_end = 0;
-  Index chunks = 0;
-  while (cut < last_channel) {
-    const Index next = (cut / deformable_channels + 1) * deformable_channels;
-    cut_end = next < last_channel ? next : last_channel;
-    chunks = (cut_end - cut + kDepth - 1) / kDepth;
-    if (step < chunks * taps) break;
-    step -= chunks * taps;
-    cut = cut_end;
-  }
-  if (cut >= last_channel) return;  // another group has more steps
-  const Index tap = step / chunks;
-  const Index channel = cut + (step - tap * chunks) * kDepth + row_of(within);
-  const auto* weight = static_cast<const Element*>(args.weight);
-  const Index at = (group * group_outputs + output) * static_cast<Index>(args.weight_stride[0]) +
-                   (channel - group * group_channels) * static_cast<Index>(args.weight_stride[1]) +
-                   tap / args.kernel_w * static_cast<Index>(args.weight_stride[2]) +
-                   tap % args.kernel_w * static_cast<Index>(args.weight_stride[3]);
-  static_cast<Stage*>(args.packed_weight)[id] =
-      stage(channel < cut_end && output < group_outputs ? load(weight[at]) : 0.0f);
+    ConvPackArgs args) {
+  pack_weights(args);
 }

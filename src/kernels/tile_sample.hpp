@@ -5,12 +5,7 @@
 #include <sycl/builtins.hpp>
 
 #include "deform_common.hpp"
-
-constexpr int kVector = 16 / int{sizeof(Element)};  ///< elements of the widest load
-
-struct alignas(16) Pack {
-  Element value[kVector];
-};
+#include "tile_pixel.hpp"
 
 /// One tap of one pixel: where its corners' channel 0 are, as element indices, below 0 outside.
 struct alignas(16) Corners {
@@ -21,38 +16,22 @@ struct alignas(16) Weights {
 };
 
 /// One output pixel, as a work-item sees it.
-struct Pixel {
-  bool valid;
-  Index input, offset, mask, output;  ///< element indices
-  Index picture;                      ///< within the launch's
-  int y, x;                           ///< of tap (0, 0) without offset
+struct Pixel : OutputPixel {
+  Index offset, mask;  ///< element indices
 };
 
-/// \param output_stride of the tensor whose pixels these are.
-/// \param id  counts from the first output pixel of the `pictures` pictures from `first_picture` on.
+/// As find_output_pixel().
 template <typename Args>
 DCN_INLINE Pixel find_pixel(const Args& args, const long long (&output_stride)[4], long long first_picture,
                             long long pictures, Index id) {
-  const Index pixels = static_cast<Index>(pictures * args.out_height * args.out_width);
+  const OutputPixel at = find_output_pixel(args, output_stride, first_picture, pictures, id);
+  const Index n = at.picture + static_cast<Index>(first_picture);
   Pixel pixel;
-  pixel.valid = id < pixels;
-  id = pixel.valid ? id : 0;
-  const Index width = static_cast<Index>(args.out_width);
-  const Index height = static_cast<Index>(args.out_height);
-  const Index row = id / width;
-  const Index x = id - row * width;
-  pixel.picture = row / height;
-  const Index y = row - pixel.picture * height;
-  const Index n = pixel.picture + static_cast<Index>(first_picture);
-  pixel.input = n * static_cast<Index>(args.input_stride[0]);
-  pixel.offset = n * static_cast<Index>(args.offset_stride[0]) + y * static_cast<Index>(args.offset_stride[2]) +
-                 x * static_cast<Index>(args.offset_stride[3]);
-  pixel.mask = n * static_cast<Index>(args.mask_stride[0]) + y * static_cast<Index>(args.mask_stride[2]) +
-               x * static_cast<Index>(args.mask_stride[3]);
-  pixel.output = n * static_cast<Index>(output_stride[0]) + y * static_cast<Index>(output_stride[2]) +
-                 x * static_cast<Index>(output_stride[3]);
-  pixel.y = static_cast<int>(y) * args.stride_h - args.padding_h;
-  pixel.x = static_cast<int>(x) * args.stride_w - args.padding_w;
+  static_cast<OutputPixel&>(pixel) = at;
+  pixel.offset = n * static_cast<Index>(args.offset_stride[0]) + at.row * static_cast<Index>(args.offset_stride[2]) +
+                 at.column * static_cast<Index>(args.offset_stride[3]);
+  pixel.mask = n * static_cast<Index>(args.mask_stride[0]) + at.row * static_cast<Index>(args.mask_stride[2]) +
+               at.column * static_cast<Index>(args.mask_stride[3]);
   return pixel;
 }
 

@@ -48,7 +48,7 @@ class DeformStep final : public Step {
              const Value& destination)
       : desc_(describe(layer, context.options.type, source, offset_mask, destination)),
         offset_mask_(to_view(offset_mask.desc, nullptr)),
-        plan_(context.onednn.queue(), desc_) {
+        plan_(context.backend.queue(), desc_) {
     reads = {source.id, offset_mask.id};
     writes = destination.id;
     set_weights(context, layer);
@@ -73,17 +73,17 @@ class DeformStep final : public Step {
 
  private:
   void set_weights(const StepContext& context, const Layer& layer) {
-    const DeviceBuffer weight = upload(context.onednn, layer.weight, context.options.type);
+    const DeviceBuffer weight = upload(context.backend.queue(), layer.weight, context.options.type);
     DeviceBuffer bias;
     TensorView weight_view = desc_.tensors.weight;
     weight_view.data = weight.data();
     std::optional<TensorView> bias_view = desc_.tensors.bias;
     if (bias_view) {
-      bias = upload(context.onednn, layer.bias, context.options.type);
+      bias = upload(context.backend.queue(), layer.bias, context.options.type);
       bias_view->data = bias.data();
     }
     plan_.set_weights(weight_view, bias_view);
-    context.onednn.queue().wait();  // the buffers end here
+    context.backend.queue().wait();  // the buffers end here
   }
 
   DeformConv2dDesc desc_;

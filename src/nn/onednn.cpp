@@ -11,27 +11,9 @@
 
 #include "dcn/status.hpp"
 #include "nn/plan.hpp"
+#include "runtime/verbose.hpp"
 
 namespace dcn::nn {
-
-namespace {
-
-dnnl::engine make_engine(const Queue& queue) {
-  try {
-    return dnnl::sycl_interop::make_engine(queue.native().get_device(), queue.native().get_context());
-  } catch (const dnnl::error& error) {
-    throw Error(ErrorCode::kUnsupported,
-                fmt::format("{}: oneDNN has no engine for this device ({}); use the CPU or an Intel GPU",
-                            queue.device().name, error.what()));
-  } catch (const sycl::exception& error) {
-    // oneDNN looks its device up in the runtime's list, which a backend that fails takes away from all.
-    const std::string problem = discovery_problem();
-    throw Error(ErrorCode::kDevice, fmt::format("{}: oneDNN finds no device: {}", queue.device().name,
-                                                problem.empty() ? error.what() : problem));
-  }
-}
-
-}  // namespace
 
 bool is_emulated(const Queue& queue, DataType type) {
   if (type != DataType::kBf16 || queue.device().kind != "cpu") return false;
@@ -94,8 +76,22 @@ void rethrow(const dnnl::error& error, const std::string& what) {
   throw Error(code, fmt::format("{}: oneDNN: {}", what, error.what()));
 }
 
-OneDnn::OneDnn(const Queue& queue)
-    : queue_(queue), engine_(make_engine(queue)), stream_(dnnl::sycl_interop::make_stream(engine_, queue.native())) {}
+OneDnn::OneDnn(const Queue& queue, const dnnl::engine& engine)
+    : queue_(queue), engine_(engine), stream_(dnnl::sycl_interop::make_stream(engine_, queue.native())) {}
+
+std::optional<OneDnn> OneDnn::make(const Queue& queue) {
+  try {
+    return OneDnn(queue, dnnl::sycl_interop::make_engine(queue.native().get_device(), queue.native().get_context()));
+  } catch (const dnnl::error& error) {
+    runtime::verbose(runtime::Topic::kDispatch, "{}: oneDNN has no engine: {}", queue.device().name, error.what());
+    return std::nullopt;
+  } catch (const sycl::exception& error) {
+    // oneDNN looks its device up in the runtime's list, which a backend that fails takes away from all.
+    const std::string problem = discovery_problem();
+    throw Error(ErrorCode::kDevice, fmt::format("{}: oneDNN finds no device: {}", queue.device().name,
+                                                problem.empty() ? error.what() : problem));
+  }
+}
 
 dnnl::memory OneDnn::memory(const dnnl::memory::desc& desc, void* data) const {
   return dnnl::sycl_interop::make_memory(desc, engine_, dnnl::sycl_interop::memory_kind::usm, data);

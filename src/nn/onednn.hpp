@@ -4,8 +4,8 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,8 +34,9 @@ using Sizes = std::array<std::int64_t, 4>;
 /// An engine and an in-order stream on the queue's device. Everything that runs here runs on the queue, in order.
 class OneDnn {
  public:
-  /// \throws Error kUnsupported when oneDNN cannot use the device.
-  explicit OneDnn(const Queue& queue);
+  /// Nothing when oneDNN has no engine for the device.
+  /// \throws Error kDevice when it cannot ask the runtime for devices.
+  static std::optional<OneDnn> make(const Queue& queue);
 
   [[nodiscard]] const dnnl::engine& engine() const noexcept { return engine_; }
   [[nodiscard]] dnnl::stream& stream() noexcept { return stream_; }
@@ -46,6 +47,8 @@ class OneDnn {
   void reorder(const dnnl::memory& source, const dnnl::memory& destination);
 
  private:
+  OneDnn(const Queue& queue, const dnnl::engine& engine);
+
   Queue queue_;
   dnnl::engine engine_;
   dnnl::stream stream_;

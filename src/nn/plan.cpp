@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "dcn/status.hpp"
+#include "nn/backend.hpp"
 #include "nn/geometry.hpp"
-#include "nn/onednn.hpp"
 #include "nn/shape_plan.hpp"
 #include "nn/weights.hpp"
 #include "runtime/verbose.hpp"
@@ -20,7 +20,7 @@ namespace dcn::nn {
 
 struct Executor::State {
   State(const Queue& queue, Network of, PlanOptions with)
-      : onednn(queue), weights(onednn), network(std::move(of)), options(std::move(with)) {}
+      : backend(queue, with.own_kernels), weights(backend), network(std::move(of)), options(std::move(with)) {}
 
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -28,7 +28,7 @@ struct Executor::State {
     // Primitives and weights must outlive what was submitted. An error of the device has been or will be reported to
     // whoever waits for results; here is nobody to tell.
     try {
-      onednn.queue().wait();
+      backend.queue().wait();
     } catch (const Error& error) {
       runtime::verbose(runtime::Topic::kExec, "while an executor ended: {}", error.what());
     }
@@ -41,16 +41,16 @@ struct Executor::State {
 
   void add_plan(const Sizes& sizes) {
     try {
-      plans.emplace_front(StepContext{onednn, weights, options}, network, sizes);
+      plans.emplace_front(StepContext{backend, weights, options}, network, sizes);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kUnsupported || options.type == DataType::kF32) throw;
       throw Error(ErrorCode::kUnsupported,
-                  fmt::format("{} does not run this network in {}, use f32 ({})", onednn.queue().device().name,
+                  fmt::format("{} does not run this network in {}, use f32 ({})", backend.queue().device().name,
                               to_string(options.type), error.what()));
     }
   }
 
-  OneDnn onednn;
+  Backend backend;
   WeightStore weights;
   Network network;
   PlanOptions options;
@@ -87,7 +87,7 @@ void Executor::prepare(std::int64_t batch, std::int64_t height, std::int64_t wid
                               batch, height, width, divisor));
     }
     if (state.plans.size() == kMaxPlans) {
-      state.onednn.queue().wait();  // its steps may be running
+      state.backend.queue().wait();  // its steps may be running
       state.plans.pop_back();
     }
     state.add_plan(sizes);
@@ -95,7 +95,7 @@ void Executor::prepare(std::int64_t batch, std::int64_t height, std::int64_t wid
   ShapePlan& plan = state.plans.front();
   if (state.arena.bytes() < plan.arena_bytes()) {
     state.arena = DeviceBuffer();  // first give back, then take
-    state.arena = DeviceBuffer(state.onednn.queue(), plan.arena_bytes());
+    state.arena = DeviceBuffer(state.backend.queue(), plan.arena_bytes());
   }
   plan.bind(static_cast<std::byte*>(state.arena.data()));
 }
@@ -127,12 +127,12 @@ std::vector<float> Executor::read_value(const std::string& layer, std::vector<st
   }
   for (auto step = steps.begin(); step != wanted + 1; ++step) (*step)->run();
 
-  const Queue& queue = state.onednn.queue();
+  const Queue& queue = state.backend.queue();
   const int value = (*wanted)->writes;
   const dnnl::memory::desc& desc = plan.desc(value);
   const dnnl::memory::desc dense(desc.get_dims(), dnnl::memory::data_type::f32, dnnl::memory::format_tag::nchw);
   const DeviceBuffer buffer(queue, dense.get_size());
-  state.onednn.reorder(state.onednn.memory(desc, plan.data(value)), state.onednn.memory(dense, buffer.data()));
+  state.backend.reorder(desc, plan.data(value), dense, buffer.data());
   std::vector<float> values(dense.get_size() / sizeof(float));
   queue.copy(values.data(), buffer.data(), buffer.bytes());
   queue.wait();
@@ -149,7 +149,7 @@ std::vector<LayerReport> Executor::report() const {
 std::vector<LayerReport> Executor::profile(int repeats) {
   if (repeats < 1) throw Error(ErrorCode::kInvalidArgument, fmt::format("{} repeats, expected 1 or more", repeats));
   using Clock = std::chrono::steady_clock;
-  const Queue& queue = state_->onednn.queue();
+  const Queue& queue = state_->backend.queue();
   const auto& steps = state_->current().steps();
   std::vector<std::vector<double>> times(steps.size());
   queue.wait();

@@ -1,6 +1,6 @@
 /// \file plan.hpp
-/// A network made runnable: oneDNN primitives and our own operators on one queue, weights packed once, activations in
-/// an arena planned once per input shape.
+/// A network made runnable: oneDNN primitives (where it has no engine for the device, own kernels in their place) and
+/// our own operators on one queue, weights packed once, activations in an arena planned once per input shape.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +22,8 @@ enum class FormatChoice : std::uint8_t { kAuto, kNchw, kNhwc };
 struct PlanOptions {
   DataType type = DataType::kF32;  ///< kF32 or kBf16; heads are always f32
   FormatChoice format = FormatChoice::kAuto;
+  /// Every layer by this library's own kernels, as on devices for which oneDNN has no engine.
+  bool own_kernels = false;
   std::string upsample_variant = {};  ///< one of upsample_variants() by force, "" for the first that accepts
 };
 
@@ -57,8 +59,8 @@ class Executor {
   /// Plans kept; the one not used for longest makes room for a new one.
   static constexpr std::size_t kMaxPlans = 8;
 
-  /// \throws Error kUnsupported when oneDNN has no engine for the queue's device, or the type is not supported there;
-  ///         kInvalidArgument naming the layer when the network does not fit together.
+  /// \throws Error kUnsupported when the type is not supported on the queue's device; kInvalidArgument naming the layer
+  /// when the network does not fit together.
   Executor(const Queue& queue, Network network, const PlanOptions& options);
   ~Executor();
   Executor(Executor&&) noexcept;

@@ -1,4 +1,6 @@
-/// Steps that are one oneDNN primitive.
+/// Steps that are one oneDNN primitive, for devices with an engine.
+#include "nn/primitive_steps.hpp"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -36,7 +38,10 @@ class PrimitiveStep final : public Step {
     writes = value.id;
     add_value(DNNL_ARG_DST, value);
   }
-  void add_weights(int argument, const memory& weights) { add(argument, weights); }
+  void add_weights(int argument, const Weights& weights) {
+    weights_.push_back(onednn_.memory(weights.desc, weights.data));
+    add(argument, weights_.back());
+  }
 
   void bind(const Placement& placement) override {
     for (auto& [id, memory] : values_) {
@@ -63,7 +68,8 @@ class PrimitiveStep final : public Step {
   dnnl::primitive primitive_;
   memory scratch_;
   std::vector<std::pair<int, memory>> values_;
-  std::vector<dnnl_exec_arg_t> arguments_;  // refer to the memory objects above and to those of the weight store
+  std::vector<memory> weights_;
+  std::vector<dnnl_exec_arg_t> arguments_;  // refer to the memory objects above
 };
 
 memory::dims pair(std::int64_t h, std::int64_t w) { return {h, w}; }
@@ -129,7 +135,7 @@ memory::desc bias_desc(const Layer& layer) {
 dnnl::convolution_forward::primitive_desc conv_primitive(const StepContext& context, const Layer& layer,
                                                          const ConvFormats& formats) {
   const Padding padding = near_far_padding(layer, to_sizes(formats.source), to_sizes(formats.destination));
-  return {context.onednn.engine(),
+  return {context.backend.onednn()->engine(),
           dnnl::prop_kind::forward_inference,
           dnnl::algorithm::convolution_direct,
           formats.source,
@@ -146,7 +152,7 @@ dnnl::convolution_forward::primitive_desc conv_primitive(const StepContext& cont
 dnnl::deconvolution_forward::primitive_desc deconv_primitive(const StepContext& context, const Layer& layer,
                                                              const ConvFormats& formats) {
   const memory::dims padding = pair(layer.padding_h, layer.padding_w);
-  return {context.onednn.engine(),
+  return {context.backend.onednn()->engine(),
           dnnl::prop_kind::forward_inference,
           dnnl::algorithm::deconvolution_direct,
           formats.source,
@@ -171,7 +177,7 @@ std::unique_ptr<Step> make_conv(const StepContext& context, const Layer& layer, 
                                 const typename Primitive::primitive_desc& desc, const Value& source,
                                 const std::optional<Value>& residual, const Value& destination) {
   const WeightDescs weights = weight_descs(layer, context.options.type);
-  auto step = std::make_unique<PrimitiveStep>(context.onednn, layer.name);
+  auto step = std::make_unique<PrimitiveStep>(*context.backend.onednn(), layer.name);
   step->set_primitive(Primitive(desc), desc.scratchpad_desc());
   step->add_source(DNNL_ARG_SRC, source);
   step->add_weights(DNNL_ARG_WEIGHTS, context.weights.weight(layer, weights.given, desc.weights_desc()));
@@ -188,7 +194,7 @@ std::unique_ptr<Step> make_conv(const StepContext& context, const Layer& layer, 
 
 }  // namespace
 
-ConvFormats choose_formats(const StepContext& context, const Layer& layer, const ConvFormats& given) {
+ConvFormats choose_primitive_formats(const StepContext& context, const Layer& layer, const ConvFormats& given) {
   const auto in_nhwc = [](const memory::desc& desc) {
     return memory::desc(desc.get_dims(), desc.get_data_type(), memory::format_tag::nhwc);
   };
@@ -212,8 +218,8 @@ ConvFormats choose_formats(const StepContext& context, const Layer& layer, const
   return given;
 }
 
-std::unique_ptr<Step> plan_conv(const StepContext& context, const Layer& layer, const Value& source,
-                                const std::optional<Value>& residual, const Value& destination) {
+std::unique_ptr<Step> plan_conv_primitive(const StepContext& context, const Layer& layer, const Value& source,
+                                          const std::optional<Value>& residual, const Value& destination) {
   try {
     const ConvFormats formats{source.desc, destination.desc};
     if (layer.kind == LayerKind::kDeconv) {
@@ -227,15 +233,15 @@ std::unique_ptr<Step> plan_conv(const StepContext& context, const Layer& layer, 
   }
 }
 
-std::unique_ptr<Step> plan_max_pool(const StepContext& context, const Layer& layer, const Value& source,
-                                    const Value& destination) {
+std::unique_ptr<Step> plan_max_pool_primitive(const StepContext& context, const Layer& layer, const Value& source,
+                                              const Value& destination) {
   try {
     const Padding padding = near_far_padding(layer, to_sizes(source.desc), to_sizes(destination.desc));
     const dnnl::pooling_forward::primitive_desc desc(
-        context.onednn.engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::pooling_max, source.desc,
-        destination.desc, pair(layer.stride_h, layer.stride_w), pair(layer.kernel_h, layer.kernel_w), pair(0, 0),
-        padding.near, padding.far, attributes());
-    auto step = std::make_unique<PrimitiveStep>(context.onednn, layer.name);
+        context.backend.onednn()->engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::pooling_max,
+        source.desc, destination.desc, pair(layer.stride_h, layer.stride_w), pair(layer.kernel_h, layer.kernel_w),
+        pair(0, 0), padding.near, padding.far, attributes());
+    auto step = std::make_unique<PrimitiveStep>(*context.backend.onednn(), layer.name);
     step->set_primitive(dnnl::pooling_forward(desc), desc.scratchpad_desc());
     step->add_source(DNNL_ARG_SRC, source);
     step->add_destination(destination);
@@ -247,13 +253,14 @@ std::unique_ptr<Step> plan_max_pool(const StepContext& context, const Layer& lay
   }
 }
 
-std::unique_ptr<Step> plan_concat(const StepContext& context, const Layer& layer, const std::vector<Value>& sources,
-                                  const Value& destination) {
+std::unique_ptr<Step> plan_concat_primitive(const StepContext& context, const Layer& layer,
+                                            const std::vector<Value>& sources, const Value& destination) {
   try {
     std::vector<memory::desc> descs;
     for (const Value& source : sources) descs.push_back(source.desc);
-    const dnnl::concat::primitive_desc desc(context.onednn.engine(), destination.desc, 1, descs, attributes());
-    auto step = std::make_unique<PrimitiveStep>(context.onednn, layer.name);
+    const dnnl::concat::primitive_desc desc(context.backend.onednn()->engine(), destination.desc, 1, descs,
+                                            attributes());
+    auto step = std::make_unique<PrimitiveStep>(*context.backend.onednn(), layer.name);
     step->set_primitive(dnnl::concat(desc), desc.scratchpad_desc());
     for (std::size_t i = 0; i < sources.size(); ++i) {
       step->add_source(DNNL_ARG_MULTIPLE_SRC + static_cast<int>(i), sources[i]);
@@ -268,12 +275,12 @@ std::unique_ptr<Step> plan_concat(const StepContext& context, const Layer& layer
   }
 }
 
-std::unique_ptr<Step> plan_reorder(const StepContext& context, const std::string& name, const Value& source,
-                                   const Value& destination) {
+std::unique_ptr<Step> plan_reorder_primitive(const StepContext& context, const std::string& name, const Value& source,
+                                             const Value& destination) {
   try {
-    const dnnl::engine& engine = context.onednn.engine();
+    const dnnl::engine& engine = context.backend.onednn()->engine();
     const dnnl::reorder::primitive_desc desc(engine, source.desc, engine, destination.desc, attributes());
-    auto step = std::make_unique<PrimitiveStep>(context.onednn, name);
+    auto step = std::make_unique<PrimitiveStep>(*context.backend.onednn(), name);
     step->set_primitive(dnnl::reorder(desc), desc.scratchpad_desc());
     step->add_source(DNNL_ARG_FROM, source);
     step->add_destination(destination);  // DNNL_ARG_TO is DNNL_ARG_DST

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "dcn/status.hpp"
+#include "nn/kernel_steps.hpp"
+#include "nn/primitive_steps.hpp"
 
 namespace dcn::nn {
 
@@ -44,6 +46,35 @@ TensorView to_view(const dnnl::memory::desc& desc, void* data) {
   const auto strides = desc.get_strides();
   std::copy_n(strides.begin(), view.strides.size(), view.strides.begin());
   return view;
+}
+
+ConvFormats choose_formats(const StepContext& context, const Layer& layer, const ConvFormats& given) {
+  if (context.backend.onednn() != nullptr) return choose_primitive_formats(context, layer, given);
+  return {given.source, with_type(given.destination, given.source.get_data_type())};
+}
+
+std::unique_ptr<Step> plan_conv(const StepContext& context, const Layer& layer, const Value& source,
+                                const std::optional<Value>& residual, const Value& destination) {
+  auto* const plan = context.backend.onednn() != nullptr ? plan_conv_primitive : plan_conv_kernel;
+  return plan(context, layer, source, residual, destination);
+}
+
+std::unique_ptr<Step> plan_max_pool(const StepContext& context, const Layer& layer, const Value& source,
+                                    const Value& destination) {
+  auto* const plan = context.backend.onednn() != nullptr ? plan_max_pool_primitive : plan_max_pool_kernel;
+  return plan(context, layer, source, destination);
+}
+
+std::unique_ptr<Step> plan_concat(const StepContext& context, const Layer& layer, const std::vector<Value>& sources,
+                                  const Value& destination) {
+  auto* const plan = context.backend.onednn() != nullptr ? plan_concat_primitive : plan_concat_kernel;
+  return plan(context, layer, sources, destination);
+}
+
+std::unique_ptr<Step> plan_reorder(const StepContext& context, const std::string& name, const Value& source,
+                                   const Value& destination) {
+  auto* const plan = context.backend.onednn() != nullptr ? plan_reorder_primitive : plan_reorder_kernel;
+  return plan(context, name, source, destination);
 }
 
 LayerReport make_report(const std::string& name, const std::string& kind, const dnnl::memory::desc& source,

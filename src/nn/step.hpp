@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "nn/backend.hpp"
 #include "nn/network.hpp"
 #include "nn/onednn.hpp"
 #include "nn/plan.hpp"
@@ -42,7 +43,7 @@ class Step {
 
 /// What all steps of an executor share.
 struct StepContext {
-  OneDnn& onednn;
+  Backend& backend;
   WeightStore& weights;
   const PlanOptions& options;
 };
@@ -57,16 +58,18 @@ struct ConvFormats {
   dnnl::memory::desc source, destination;
 };
 
-/// Formats in which oneDNN computes a convolution or transposed convolution directly: those that are given, else NHWC,
-/// else what oneDNN chooses by itself; the given ones when nothing helps. A residual has the destination's format.
+/// Formats in which a convolution or transposed convolution is computed directly. oneDNN: those that are given, else
+/// NHWC, else what oneDNN chooses by itself; the given ones when nothing helps. Own kernels: those that are given, in
+/// the source's type. A residual has the destination's format.
 [[nodiscard]] ConvFormats choose_formats(const StepContext& context, const Layer& layer, const ConvFormats& given);
 
-// Each of these plans one layer for values of the given formats. Errors name the layer.
+// Each of these plans one layer for values of the given formats, by oneDNN (primitive_steps.hpp) or, where the backend
+// has none, by own kernels (kernel_steps.hpp). Errors name the layer.
 
-/// Convolution or transposed convolution by oneDNN. The residual is in the destination's format.
+/// Convolution or transposed convolution. The residual is in the destination's format.
 [[nodiscard]] std::unique_ptr<Step> plan_conv(const StepContext& context, const Layer& layer, const Value& source,
                                               const std::optional<Value>& residual, const Value& destination);
-/// Transposed convolution by our own kernels; nullptr when none of them takes it.
+/// Depthwise transposed convolution by our own kernels; nullptr when none of them takes it.
 [[nodiscard]] std::unique_ptr<Step> plan_upsample(const StepContext& context, const Layer& layer, const Value& source,
                                                   const std::optional<Value>& residual, const Value& destination);
 [[nodiscard]] std::unique_ptr<Step> plan_deform_conv(const StepContext& context, const Layer& layer,

@@ -109,17 +109,17 @@ class UpsampleStep final : public Step {
  public:
   UpsampleStep(const StepContext& context, const Problem& problem, const Variant& variant, const Value& source,
                const std::optional<Value>& residual, const Value& destination)
-      : onednn_(context.onednn), has_residual_(residual.has_value()) {
+      : queue_(context.backend.queue()), has_residual_(residual.has_value()) {
     const Layer& layer = problem.layer;
     const dnnl::memory::dims sizes{layer.out_channels, 1, layer.kernel_h, layer.kernel_w};
     const auto f32 = dnnl::memory::data_type::f32;
-    weight_ = context.weights.weight(layer, {sizes, f32, dnnl::memory::format_tag::oihw},
-                                     {sizes, f32, dnnl::memory::format_tag::hwio});
-    if (!layer.bias.empty()) bias_ = context.weights.bias(layer);
-    args_ = make_args(problem, static_cast<const float*>(weight_.get_data_handle()),
-                      layer.bias.empty() ? nullptr : static_cast<const float*>(bias_.get_data_handle()));
+    const Weights weight = context.weights.weight(layer, {sizes, f32, dnnl::memory::format_tag::oihw},
+                                                  {sizes, f32, dnnl::memory::format_tag::hwio});
+    Weights bias;
+    if (!layer.bias.empty()) bias = context.weights.bias(layer);
+    args_ = make_args(problem, static_cast<const float*>(weight.data), static_cast<const float*>(bias.data));
 
-    const ops::DeviceFacts device = ops::device_facts(onednn_.queue());
+    const ops::DeviceFacts device = ops::device_facts(queue_);
     const std::int64_t segment = device.is_cpu ? kCpuSegment : kGpuSegment;
     args_.segment = static_cast<int>(segment);
     const auto lanes = static_cast<std::size_t>(device.lanes);
@@ -131,13 +131,12 @@ class UpsampleStep final : public Step {
     } else {
       range_ = runtime::range_elements(static_cast<std::size_t>(problem.output.elements()));
     }
-    kernel_ = runtime::get_kernel(onednn_.queue(),
-                                  {.source = "upsample.hpp",
-                                   .entry = variant.entry,
-                                   .macros = {{ops::element_macro(problem.input.type), "1"},
-                                              {"DCN_INDEX", "int"},
-                                              {"DCN_LANES", std::to_string(lanes)},
-                                              {"DCN_TAPS", std::to_string(layer.kernel_h / layer.stride_h)}}});
+    kernel_ = runtime::get_kernel(queue_, {.source = "upsample.hpp",
+                                           .entry = variant.entry,
+                                           .macros = {{ops::element_macro(problem.input.type), "1"},
+                                                      {"DCN_INDEX", "int"},
+                                                      {"DCN_LANES", std::to_string(lanes)},
+                                                      {"DCN_TAPS", std::to_string(layer.kernel_h / layer.stride_h)}}});
 
     reads.push_back(source.id);
     if (residual) reads.push_back(residual->id);
@@ -158,12 +157,11 @@ class UpsampleStep final : public Step {
     args_.output = at(writes);
   }
 
-  void run() override { runtime::launch(onednn_.queue(), kernel_, range_, args_); }
+  void run() override { runtime::launch(queue_, kernel_, range_, args_); }
 
  private:
-  OneDnn& onednn_;
+  Queue queue_;
   bool has_residual_;
-  dnnl::memory weight_, bias_;
   UpsampleArgs args_{};
   runtime::Kernel kernel_;
   runtime::LaunchRange range_;

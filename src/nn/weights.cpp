@@ -1,51 +1,72 @@
 #include "nn/weights.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstdint>
+#include <utility>
+
+#include "dcn/status.hpp"
 
 namespace dcn::nn {
 
-DeviceBuffer upload(OneDnn& onednn, const std::vector<float>& values, DataType type) {
-  const dnnl::memory::dims sizes{static_cast<std::int64_t>(values.size())};
-  const dnnl::memory::desc given(sizes, dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
-  const dnnl::memory::desc wanted(sizes, to_onednn(type), dnnl::memory::format_tag::a);
-  DeviceBuffer staging(onednn.queue(), given.get_size());
-  onednn.queue().copy(staging.data(), values.data(), given.get_size());
-  if (type == DataType::kF32) {
-    onednn.queue().wait();
-    return staging;
-  }
-  DeviceBuffer result(onednn.queue(), wanted.get_size());
-  onednn.reorder(onednn.memory(given, staging.data()), onednn.memory(wanted, result.data()));
-  onednn.queue().wait();
-  return result;
+namespace {
+
+/// To the nearest, ties to even; NaN stays NaN. bf16 is the upper half of an f32.
+std::uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if (std::isnan(value)) return 0x7fc0;
+  return static_cast<std::uint16_t>((bits + 0x7fffU + (bits >> 16U & 1U)) >> 16U);
 }
 
-dnnl::memory WeightStore::pack(const std::vector<float>& values, const dnnl::memory::desc& given,
-                               const dnnl::memory::desc& wanted) {
-  for (const Entry& entry : entries_) {
-    if (entry.host == values.data() && entry.memory.get_desc() == wanted) return entry.memory;
+DeviceBuffer upload_bytes(const Queue& queue, const void* data, std::size_t bytes) {
+  DeviceBuffer buffer(queue, bytes);
+  queue.copy(buffer.data(), data, bytes);
+  queue.wait();
+  return buffer;
+}
+
+}  // namespace
+
+DeviceBuffer upload(const Queue& queue, const std::vector<float>& values, DataType type) {
+  switch (type) {
+    case DataType::kF32:
+      return upload_bytes(queue, values.data(), values.size() * sizeof(float));
+    case DataType::kBf16: {
+      std::vector<std::uint16_t> rounded(values.size());
+      std::transform(values.begin(), values.end(), rounded.begin(), to_bf16);
+      return upload_bytes(queue, rounded.data(), rounded.size() * sizeof(std::uint16_t));
+    }
+    default:
+      throw Error(ErrorCode::kInternal, fmt::format("{} weights are not planned", to_string(type)));
   }
-  DeviceBuffer staging = upload(onednn_, values, DataType::kF32);
-  Entry entry{values.data(), {}, {}};
+}
+
+Weights WeightStore::pack(const std::vector<float>& values, const dnnl::memory::desc& given,
+                          const dnnl::memory::desc& wanted) {
+  for (const Entry& entry : entries_) {
+    if (entry.host == values.data() && entry.desc == wanted) return {entry.buffer.data(), entry.desc};
+  }
+  DeviceBuffer staging = upload(backend_.queue(), values, DataType::kF32);
+  Entry entry{values.data(), {}, wanted};
   if (given == wanted) {
     entry.buffer = std::move(staging);
-    entry.memory = onednn_.memory(wanted, entry.buffer.data());
   } else {
-    entry.buffer = DeviceBuffer(onednn_.queue(), wanted.get_size());
-    entry.memory = onednn_.memory(wanted, entry.buffer.data());
-    onednn_.reorder(onednn_.memory(given, staging.data()), entry.memory);
-    onednn_.queue().wait();
+    entry.buffer = DeviceBuffer(backend_.queue(), wanted.get_size());
+    backend_.reorder(given, staging.data(), wanted, entry.buffer.data());
+    backend_.queue().wait();
   }
   entries_.push_back(std::move(entry));
-  return entries_.back().memory;
+  return {entries_.back().buffer.data(), wanted};
 }
 
-dnnl::memory WeightStore::weight(const Layer& layer, const dnnl::memory::desc& given,
-                                 const dnnl::memory::desc& wanted) {
+Weights WeightStore::weight(const Layer& layer, const dnnl::memory::desc& given, const dnnl::memory::desc& wanted) {
   return pack(layer.weight, given, wanted);
 }
 
-dnnl::memory WeightStore::bias(const Layer& layer) {
+Weights WeightStore::bias(const Layer& layer) {
   const dnnl::memory::desc desc({layer.out_channels}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
   return pack(layer.bias, desc, desc);
 }

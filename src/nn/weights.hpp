@@ -10,22 +10,28 @@
 #include <vector>
 
 #include "dcn/device.hpp"
+#include "nn/backend.hpp"
 #include "nn/network.hpp"
-#include "nn/onednn.hpp"
 
 namespace dcn::nn {
 
 /// Host values copied to the device in another type. Blocks until they are there.
-[[nodiscard]] DeviceBuffer upload(OneDnn& onednn, const std::vector<float>& values, DataType type);
+[[nodiscard]] DeviceBuffer upload(const Queue& queue, const std::vector<float>& values, DataType type);
+
+/// Packed weights; they live as long as the store.
+struct Weights {
+  void* data = nullptr;
+  dnnl::memory::desc desc;
+};
 
 class WeightStore {
  public:
-  explicit WeightStore(OneDnn& onednn) : onednn_(onednn) {}
+  explicit WeightStore(Backend& backend) : backend_(backend) {}
 
   /// The layer's weights in the format `wanted`. \param given format of layer.weight, f32.
-  dnnl::memory weight(const Layer& layer, const dnnl::memory::desc& given, const dnnl::memory::desc& wanted);
+  Weights weight(const Layer& layer, const dnnl::memory::desc& given, const dnnl::memory::desc& wanted);
   /// The layer's biases, f32.
-  dnnl::memory bias(const Layer& layer);
+  Weights bias(const Layer& layer);
 
   /// The convolution with further output channels that are zero. Lives as long as the store.
   const Layer& with_output_channels(const Layer& layer, std::int64_t channels);
@@ -36,12 +42,11 @@ class WeightStore {
   struct Entry {
     const void* host;  ///< which vector of which layer
     DeviceBuffer buffer;
-    dnnl::memory memory;
+    dnnl::memory::desc desc;
   };
-  dnnl::memory pack(const std::vector<float>& values, const dnnl::memory::desc& given,
-                    const dnnl::memory::desc& wanted);
+  Weights pack(const std::vector<float>& values, const dnnl::memory::desc& given, const dnnl::memory::desc& wanted);
 
-  OneDnn& onednn_;
+  Backend& backend_;
   std::deque<Entry> entries_;
   std::map<const Layer*, Layer> padded_;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "dcn/status.hpp"
+#include "kernels/conv_pack_args.hpp"
 #include "ops/check.hpp"
 #include "ops/deform_conv2d_plan.hpp"
 #include "runtime/kernel.hpp"
@@ -32,24 +33,7 @@ runtime::KernelRequest request(const DeformConv2dSchedule& schedule, DataType ty
   request.macros.emplace_back("DCN_LANES", std::to_string(schedule.lanes));
   if (schedule.variant.kernel == Kernel::kTiled) {
     request.source = "deform_conv2d_tiled.hpp";
-    const auto add = [&](const char* name, int value) { request.macros.emplace_back(name, std::to_string(value)); };
-    add("DCN_PIXELS", schedule.variant.rows);
-    add("DCN_OUTPUTS", schedule.variant.panel);
-    add("DCN_DEPTH", schedule.chunk);
-    add("DCN_AHEAD", schedule.variant.ahead ? 1 : 0);
-    add("DCN_ROW_TEAMS", schedule.variant.row_teams);
-    add("DCN_COLUMN_TEAMS", schedule.variant.column_teams);
-    if (schedule.matrix.mma) {
-      add("DCN_MMA", 1);
-      if (schedule.variant.registers != 0) {
-        add("DCN_PTX", 1);
-        add("DCN_REGISTERS", schedule.variant.registers);
-      }
-    } else if (schedule.matrix.rows != 0) {
-      add("DCN_MATRIX_ROWS", schedule.matrix.rows);
-      add("DCN_MATRIX_COLUMNS", schedule.matrix.columns);
-      add("DCN_MATRIX_DEPTH", schedule.matrix.depth);
-    }
+    ops::add_tile_macros(schedule.variant.tile, schedule.chunk, schedule.matrix, request);
     return request;
   }
   request.source = "deform_conv2d_fused.hpp";
@@ -150,7 +134,7 @@ void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional
     return;
   }
   const DeformConv2dArgs& args = state.schedule.args;
-  DeformConv2dPackArgs pack{};
+  ConvPackArgs pack{};
   pack.weight = weight.data;
   pack.bias = bias ? bias->data : nullptr;
   pack.packed_weight = state.weight.data();
@@ -207,8 +191,8 @@ void DeformConv2dPlan::run(const DeformConv2dTensors& tensors) const {
   }
   auto group_size = static_cast<std::size_t>(state.schedule.lanes);
   if (state.schedule.variant.kernel == Kernel::kTiled) {
-    const ops::DeformConv2dVariant& variant = state.schedule.variant;
-    group_size *= static_cast<std::size_t>(variant.row_teams) * static_cast<std::size_t>(variant.column_teams);
+    const ops::ConvTile& tile = state.schedule.variant.tile;
+    group_size *= static_cast<std::size_t>(tile.row_teams) * static_cast<std::size_t>(tile.column_teams);
     args.wide_input = args.wide_input != 0 && ops::is_aligned(tensors.input.data) ? 1 : 0;
     args.wide_output = args.wide_output != 0 && ops::is_aligned(tensors.output.data) ? 1 : 0;
   }

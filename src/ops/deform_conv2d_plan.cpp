@@ -20,23 +20,23 @@ namespace {
 
 using Kernel = DeformConv2dVariant::Kernel;
 
-/// Best first, but for the tiled ones, of which choose_tiled() takes the best. A fused variant is named by the output
-/// channels of its register block; the rows make the block fill the registers of AVX-512 (fused_64: 6 x 4 vectors,
-/// fused_32: 12 x 2) or AVX2 (fused_16: 6 x 2). A tiled one is named by its tile's pixels and output channels.
-constexpr std::array kVariants{
-    DeformConv2dVariant{"tiled_128x32", Kernel::kTiled, 32, 128, 8, 1},
-    DeformConv2dVariant{"tiled_128x64", Kernel::kTiled, 64, 128, 4, 2},
-    DeformConv2dVariant{"tiled_64x64", Kernel::kTiled, 64, 64, 4, 2, 80},
-    DeformConv2dVariant{"tiled_128x128", Kernel::kTiled, 128, 128, 4, 2, 0, true},
-    DeformConv2dVariant{"tiled_64x128", Kernel::kTiled, 128, 64, 2, 4, 80},
-    DeformConv2dVariant{"tiled_32x128", Kernel::kTiled, 128, 32, 2, 4, 80},
-    DeformConv2dVariant{"tiled_64x256", Kernel::kTiled, 256, 64, 2, 4},
-    DeformConv2dVariant{"tiled_32x256", Kernel::kTiled, 256, 32, 2, 4},
+/// Best first. A fused variant is named by the output channels of its register block; the rows make the block fill the
+/// registers of AVX-512 (fused_64: 6 x 4 vectors, fused_32: 12 x 2) or AVX2 (fused_16: 6 x 2).
+constexpr std::array kUntiled{
     DeformConv2dVariant{"fused_64", Kernel::kFused, 64, 6},
     DeformConv2dVariant{"fused_32", Kernel::kFused, 32, 12},
     DeformConv2dVariant{"fused_16", Kernel::kFused, 16, 6},
     DeformConv2dVariant{"reference"},
 };
+
+/// The tiled ones, of which choose_conv_tile() takes the best, then the others.
+constexpr auto kVariants = [] {
+  std::array<DeformConv2dVariant, kConvTiles.size() + kUntiled.size()> all{};
+  std::size_t count = 0;
+  for (const ConvTile& tile : kConvTiles) all[count++] = {tile.name, Kernel::kTiled, 0, 0, tile};
+  for (const DeformConv2dVariant& variant : kUntiled) all[count++] = variant;
+  return all;
+}();
 
 constexpr std::int64_t kSlack = 1024;  // work-items count past the last element
 constexpr int kChunk = 64;             // channels sampled at a time
@@ -49,33 +49,25 @@ MatrixShape matrix_shape(const DeformConv2dDesc& desc, const DeviceFacts& device
   return matrix_shape(desc.tensors.input.type, desc.allow_tf32, device);
 }
 
-/// Why the tiled variant cannot run the call at all; empty when it can.
-std::string why_tiled_unable(const DeformConv2dVariant& variant, const DeformConv2dDesc& desc,
-                             const DeviceFacts& device) {
-  const int depth = tiled_depth(desc.tensors.input.type);
-  const int vector = static_cast<int>(16 / size_of(desc.tensors.input.type));
-  const int threads = variant.row_teams * variant.column_teams * device.lanes;
-  if (threads % variant.rows != 0 || variant.rows * depth / vector % threads != 0) {
-    return fmt::format("its tile of {} pixels cannot be shared by sub-groups of {}", variant.rows, device.lanes);
-  }
-  const MatrixShape matrix = matrix_shape(desc, device);
-  if (matrix.rows != 0 && (variant.rows % (variant.row_teams * matrix.rows) != 0 ||
-                           variant.panel % (variant.column_teams * matrix.columns) != 0 || depth % matrix.depth != 0)) {
-    return fmt::format("its tile is no multiple of the matrix units' {} x {}", matrix.rows, matrix.columns);
-  }
-  const std::size_t local =
-      tiled_local_bytes(variant, IndexWidth::k64, depth, staged_type(desc.tensors.input.type, matrix));
-  if (local > device.local_bytes) {
-    return fmt::format("it needs {} bytes of local memory, the device has {}", local, device.local_bytes);
-  }
-  return {};
+/// What the sampler keeps of a tap and pixel: four corners and their weights.
+std::size_t position_bytes(IndexWidth index) { return 4 * ((index == IndexWidth::k32 ? 4 : 8) + sizeof(float)); }
+
+TiledProblem tiled_problem(const DeformConv2dDesc& desc, const DeviceFacts& device) {
+  const TensorView& output = desc.tensors.output;
+  return {.type = desc.tensors.input.type,
+          .matrix = matrix_shape(desc, device),
+          .pixels = output.sizes[0] * output.sizes[2] * output.sizes[3],
+          .groups = desc.params.groups,
+          .outputs = outputs_per_group(desc),
+          .position_bytes = position_bytes(IndexWidth::k64),
+          .sample_cost = 8.0};
 }
 
 /// Why the variant cannot run the call at all; empty when it can.
 std::string why_unable(const DeformConv2dVariant& variant, const DeformConv2dDesc& desc, const DeviceFacts& device) {
   if (variant.kernel == Kernel::kReference) return {};
   if (desc.tensors.input.type == DataType::kF64) return "it computes in f32, the tensors are f64";
-  if (variant.kernel == Kernel::kTiled) return why_tiled_unable(variant, desc, device);
+  if (variant.kernel == Kernel::kTiled) return why_unable(variant.tile, tiled_problem(desc, device), device);
   if (device.lanes > variant.panel || variant.panel % device.lanes != 0) {
     return fmt::format("its {} output channels are no multiple of the device's sub-group of {}", variant.panel,
                        device.lanes);
@@ -110,36 +102,6 @@ std::string why_unsuited(const DeformConv2dVariant& variant, const DeformConv2dD
   return {};
 }
 
-/// The tiled variant with the least estimated time on a GPU; null when none is able.
-const DeformConv2dVariant* choose_tiled(const DeformConv2dDesc& desc, const DeviceFacts& device) {
-  const std::int64_t outputs = outputs_per_group(desc);
-  const DeformConv2dTensors& tensors = desc.tensors;
-  const std::int64_t pixels = tensors.output.sizes[0] * tensors.output.sizes[2] * tensors.output.sizes[3];
-  const DeformConv2dVariant* best = nullptr;
-  double best_time = std::numeric_limits<double>::infinity();
-  for (const DeformConv2dVariant& variant : kVariants) {
-    if (variant.kernel != Kernel::kTiled || !why_unable(variant, desc, device).empty()) continue;
-    const std::int64_t work_groups =
-        div_up(pixels, std::int64_t{variant.rows}) * div_up(outputs, std::int64_t{variant.panel}) * desc.params.groups;
-    // Of one work-group and unit of depth: sampling, multiplying, and reading the weights; then how work-groups of one
-    // unit overlap. Fitted to an H100.
-    const bool matrix = matrix_shape(desc, device).rows != 0;
-    const double multiply_cost = matrix ? 0.06 : 0.25;
-    const double weight_cost = matrix ? 1.8 : 20.0;
-    const bool crowded =
-        !matrix || variant.rows * variant.panel >= 128 * 128;  // one work-group fills a unit's registers
-    const double overlap = crowded ? 0.1 : 0.4;
-    const double share = variant.rows * (8.0 + multiply_cost * variant.panel) + weight_cost * variant.panel;
-    const auto rounds = static_cast<double>(div_up(work_groups, std::int64_t{device.compute_units}));
-    const double time = share * (overlap + (1.0 - overlap) * rounds);
-    if (time < best_time) {
-      best_time = time;
-      best = &variant;
-    }
-  }
-  return best;
-}
-
 const DeformConv2dVariant& choose_variant(const DeformConv2dDesc& desc, const DeviceFacts& device,
                                           std::string_view force) {
   if (!force.empty()) {
@@ -159,7 +121,11 @@ const DeformConv2dVariant& choose_variant(const DeformConv2dDesc& desc, const De
     return *found;
   }
   if (!device.is_cpu) {
-    if (const DeformConv2dVariant* const tiled = choose_tiled(desc, device)) return *tiled;
+    const bool is_f64 = desc.tensors.input.type == DataType::kF64;
+    if (const ConvTile* const best = is_f64 ? nullptr : choose_conv_tile(tiled_problem(desc, device), device)) {
+      return *std::find_if(kVariants.begin(), kVariants.end(),
+                           [&](const auto& variant) { return variant.name == best->name; });
+    }
   }
   for (const DeformConv2dVariant& variant : kVariants) {
     std::string why = why_unable(variant, desc, device);
@@ -208,7 +174,7 @@ std::int64_t common_cut(const DeformConv2dParams& params, std::int64_t channels)
 
 void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, const DeviceFacts& device,
                 std::int64_t pixels) {
-  const DeformConv2dVariant& variant = schedule.variant;
+  const ConvTile& tile = schedule.variant.tile;
   const DeformConv2dParams& params = desc.params;
   const std::int64_t channels = desc.tensors.input.sizes[1];
   const std::int64_t outputs = outputs_per_group(desc);
@@ -229,50 +195,31 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
     }
     steps = std::max(steps, sum);
   }
-  const std::int64_t slices = div_up(outputs, std::int64_t{variant.panel});
-  const std::int64_t packed = params.groups * slices * steps * depth * variant.panel;
+  const std::int64_t slices = div_up(outputs, std::int64_t{tile.outputs});
+  const std::int64_t packed = params.groups * slices * steps * depth * tile.outputs;
   const TensorView* mask = desc.tensors.mask ? &*desc.tensors.mask : nullptr;
   schedule.index =
       index_width({&desc.tensors.input, &desc.tensors.offset, mask, &desc.tensors.weight, &desc.tensors.output},
-                  {pixels + variant.rows, packed + params.groups * slices * variant.panel + kSlack});
+                  {pixels + tile.pixels, packed + params.groups * slices * tile.outputs + kSlack});
   if (desc.force_wide_index) schedule.index = IndexWidth::k64;
   schedule.args.slices_per_group = static_cast<int>(slices);
   schedule.args.panels_per_group = static_cast<int>(slices);
   schedule.args.steps_per_group = static_cast<int>(steps);
   schedule.args.wide_input = is_wide(desc.tensors.input, common_cut(params, channels)) ? 1 : 0;
-  schedule.args.wide_output = is_wide(desc.tensors.output, std::gcd(outputs, std::int64_t{variant.panel})) ? 1 : 0;
+  schedule.args.wide_output = is_wide(desc.tensors.output, std::gcd(outputs, std::int64_t{tile.outputs})) ? 1 : 0;
   schedule.lanes = device.lanes;
   schedule.chunk = depth;
-  schedule.tiles = static_cast<std::size_t>(div_up(pixels, std::int64_t{variant.rows}));
+  schedule.tiles = static_cast<std::size_t>(div_up(pixels, std::int64_t{tile.pixels}));
   schedule.slices = static_cast<std::size_t>(params.groups * slices);
-  schedule.local_bytes = tiled_local_bytes(variant, schedule.index, depth, schedule.packed_type);
+  schedule.local_bytes = tiled_local_bytes(tile, position_bytes(schedule.index), depth, schedule.packed_type);
   schedule.packed_weight_elements = static_cast<std::size_t>(packed);
-  schedule.packed_bias_elements = static_cast<std::size_t>(params.groups * slices * variant.panel);
+  schedule.packed_bias_elements = static_cast<std::size_t>(params.groups * slices * tile.outputs);
   schedule.zero_elements = static_cast<std::size_t>(round_up(channels, 8));  // at least one wide load
 }
 
 }  // namespace
 
 std::span<const DeformConv2dVariant> deform_conv2d_variant_list() noexcept { return kVariants; }
-
-bool is_wide(const TensorView& view, std::int64_t cut) {
-  const auto vector = static_cast<std::int64_t>(16 / size_of(view.type));
-  if (view.strides[1] != 1 || cut % vector != 0) return false;
-  return view.strides[0] % vector == 0 && view.strides[2] % vector == 0 && view.strides[3] % vector == 0;
-}
-
-DataType staged_type(DataType type, const MatrixShape& matrix) { return matrix.rows != 0 ? type : DataType::kF32; }
-
-int tiled_depth(DataType type) { return static_cast<int>(128 / size_of(type)); }
-
-std::size_t tiled_local_bytes(const DeformConv2dVariant& variant, IndexWidth index, int depth, DataType staged) {
-  const auto pixels = static_cast<std::size_t>(variant.rows);
-  const std::size_t index_bytes = index == IndexWidth::k32 ? 4 : 8;
-  const std::size_t corners = pixels * kTiledTaps * 4 * (index_bytes + sizeof(float));
-  const std::size_t columns = 2 * pixels * (static_cast<std::size_t>(depth) * size_of(staged) + 16);
-  const std::size_t sums = pixels * static_cast<std::size_t>(variant.panel + 4) * sizeof(float);
-  return std::max(corners + columns, sums);
-}
 
 std::size_t fused_local_bytes(const DeformConv2dVariant& variant, int lanes, IndexWidth index,
                               const DeformConv2dTile& tile) {
@@ -340,6 +287,11 @@ DeformConv2dSchedule plan_deform_conv2d(const DeformConv2dDesc& desc, const Devi
     return schedule;
   }
 
+  if (variant.kernel == Kernel::kTiled) {
+    plan_tiled(schedule, desc, device, pixels);
+    return schedule;
+  }
+
   const std::int64_t groups = desc.params.groups;
   const std::int64_t panels_per_group = div_up(outputs_per_group(desc), variant.panel);
   const std::int64_t depth = tensors.weight.sizes[1] * tensors.weight.sizes[2] * tensors.weight.sizes[3];
@@ -347,10 +299,6 @@ DeformConv2dSchedule plan_deform_conv2d(const DeformConv2dDesc& desc, const Devi
   schedule.index = index_width({&tensors.input, &tensors.offset, mask, &tensors.output}, {pixels + kSlack, packed});
   if (desc.force_wide_index) schedule.index = IndexWidth::k64;
 
-  if (variant.kernel == Kernel::kTiled) {
-    plan_tiled(schedule, desc, device, pixels);
-    return schedule;
-  }
   const DeformConv2dTile tile = choose_tile(variant, device, schedule.index, pixels, groups, panels_per_group, depth);
   schedule.args.tile_pixels = tile.pixels;
   schedule.args.slice_panels = tile.panels;

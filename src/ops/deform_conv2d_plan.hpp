@@ -11,6 +11,7 @@
 
 #include "dcn/deform_conv2d.hpp"
 #include "kernels/deform_conv2d_args.hpp"
+#include "ops/conv_tile.hpp"
 #include "ops/device_facts.hpp"
 #include "ops/index_width.hpp"
 
@@ -21,13 +22,9 @@ struct DeformConv2dVariant {
   enum class Kernel : std::uint8_t { kReference, kFused, kTiled };
   std::string_view name;
   Kernel kernel = Kernel::kReference;
-  int panel = 0;  ///< fused: output channels of a register block; tiled: of a work-group's tile
-  int rows = 0;   ///< fused: output pixels of a register block; tiled: of a work-group's tile
-  // Tiled: how the sub-groups of a work-group share the tile.
-  int row_teams = 0;
-  int column_teams = 0;
-  int registers = 0;   ///< of a work-item on NVIDIA's matrix units (kernels/registers.hpp); 0: any number
-  bool ahead = false;  ///< reads the next step's input before it multiplies: for tiles too large to share a unit
+  int panel = 0;  ///< fused: output channels of a register block
+  int rows = 0;   ///< fused: output pixels of a register block
+  ConvTile tile{};
 };
 
 /// In the order in which they are tried.
@@ -72,21 +69,6 @@ struct DeformConv2dTile {
 [[nodiscard]] DeformConv2dTile choose_tile(const DeformConv2dVariant& variant, const DeviceFacts& device,
                                            IndexWidth index, std::int64_t pixels, std::int64_t groups,
                                            std::int64_t panels_per_group, std::int64_t taps_channels);
-
-/// Whether the tiled kernel may read (write) a tensor [N, channels, H, W] 16 bytes at a time, its address aside:
-/// channels lie side by side, and no 16 bytes hold channels of two cuts of `cut` channels.
-[[nodiscard]] bool is_wide(const TensorView& view, std::int64_t cut);
-/// Whether 16 bytes can be read (written) at once from there.
-[[nodiscard]] inline bool is_aligned(const void* data) { return reinterpret_cast<std::uintptr_t>(data) % 16 == 0; }
-
-/// What the tiled kernels, those of the gradients too, keep sampled input and weights in.
-[[nodiscard]] DataType staged_type(DataType type, const MatrixShape& matrix);
-/// Channels of one step of a tiled kernel: 128 bytes of a pixel, a whole line of a GPU's cache.
-[[nodiscard]] int tiled_depth(DataType type);
-
-/// Local memory of one work-group of a tiled variant: the same sum as carve() in deform_conv2d_tiled.hpp.
-[[nodiscard]] std::size_t tiled_local_bytes(const DeformConv2dVariant& variant, IndexWidth index, int depth,
-                                            DataType staged);
 
 /// Local memory of one work-group: the same sum as carve() in deform_conv2d_fused.hpp.
 [[nodiscard]] std::size_t fused_local_bytes(const DeformConv2dVariant& variant, int lanes, IndexWidth index,

@@ -1,4 +1,5 @@
-/// Every kind of layer against the fp64 reference, in f32 and bf16, in all memory formats.
+/// Every kind of layer against the fp64 reference, in f32 and bf16, in all memory formats, by oneDNN and by own
+/// kernels.
 ///
 /// To add a case: a line in kCases; `build` adds layers to a network whose input has three channels, unless said
 /// otherwise, and returns the value to compare.
@@ -163,12 +164,12 @@ const std::vector<Case>& cases() {
   return kCases;
 }
 
-using Parameters = std::tuple<std::size_t, DataType, nn::FormatChoice>;
+using Parameters = std::tuple<std::size_t, DataType, nn::FormatChoice, bool>;
 
 class Layers : public testing::TestWithParam<Parameters> {};
 
 TEST_P(Layers, AgreeWithTheReference) {
-  const auto& [index, type, format] = GetParam();
+  const auto& [index, type, format, own_kernels] = GetParam();
   const Case& tested = cases()[index];
   NetworkMaker maker(tested.channels, static_cast<unsigned>(index) + 1);
   const int result = tested.build(maker);
@@ -183,21 +184,24 @@ TEST_P(Layers, AgreeWithTheReference) {
     const HostTensor plain = run_reference(maker.network, picture, to_bf16)[static_cast<std::size_t>(result)];
     tolerance = 2 * max_difference(plain, expected);
   }
-  nn::Executor executor(shared_queue(), maker.network, {.type = type, .format = format, .upsample_variant = ""});
+  nn::Executor executor(shared_queue(), maker.network,
+                        {.type = type, .format = format, .own_kernels = own_kernels, .upsample_variant = ""});
   run(executor, shared_queue(), picture);
   EXPECT_LE(max_difference(read_output(executor, shared_queue(), "out"), expected), tolerance);
 }
 
 std::string parameter_name(const testing::TestParamInfo<Parameters>& info) {
-  const auto& [index, type, format] = info.param;
+  const auto& [index, type, format, own_kernels] = info.param;
   const std::array<std::string, 3> formats{"auto", "nchw", "nhwc"};
-  return cases()[index].name + "_" + std::string(to_string(type)) + "_" + formats.at(static_cast<std::size_t>(format));
+  return cases()[index].name + "_" + std::string(to_string(type)) + "_" + formats.at(static_cast<std::size_t>(format)) +
+         (own_kernels ? "_own" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(
     , Layers,
     testing::Combine(testing::Range<std::size_t>(0, cases().size()), testing::Values(DataType::kF32, DataType::kBf16),
-                     testing::Values(nn::FormatChoice::kAuto, nn::FormatChoice::kNchw, nn::FormatChoice::kNhwc)),
+                     testing::Values(nn::FormatChoice::kAuto, nn::FormatChoice::kNchw, nn::FormatChoice::kNhwc),
+                     testing::Bool()),
     parameter_name);
 
 TEST(UpsampleVariants, AreListedWithTheFallbackLast) {

@@ -17,7 +17,7 @@ namespace dcn::test {
 
 /// The queue that all tests share: making one costs 0.2 s.
 inline Queue& shared_queue() {
-  static Queue queue = Queue::create("cpu");
+  static Queue queue = Queue::create("auto");
   return queue;
 }
 

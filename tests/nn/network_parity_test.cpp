@@ -1,5 +1,5 @@
 /// The five networks against the original's numbers: heads of every run whose warped input is stored, and features
-/// inside the networks, in both memory formats. bf16 is bf16_test.cpp's.
+/// inside the networks, in both memory formats, by oneDNN and by own kernels. bf16 is bf16_test.cpp's.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -138,21 +138,32 @@ TEST_P(Parity, FeaturesAgree) {
               worst, kTolerance);
 }
 
-TEST_P(Parity, NchwAgreesToo) {
-  nn::Executor executor(shared_queue(), model().model.network, {.format = nn::FormatChoice::kNchw});
-  const ParityRun parity = runs_with_inputs(model()).front();
-  run(executor, shared_queue(), load_picture(model(), parity));
-  for (const auto& [head, channels] : model().model.info.heads) {
+/// Heads of the first run in another way of running.
+void expect_agreement(const ParityModel& model, const nn::PlanOptions& options) {
+  nn::Executor executor(shared_queue(), model.model.network, options);
+  const ParityRun parity = runs_with_inputs(model).front();
+  run(executor, shared_queue(), load_picture(model, parity));
+  for (const auto& [head, channels] : model.model.info.heads) {
     const HostTensor output = read_output(executor, shared_queue(), head);
-    const Samples samples = samples_of(model(), parity.run + "/" + parity.scale + "/" + head);
-    const double deviation = head_statistics(model(), parity, head).at("std").get<double>();
+    const Samples samples = samples_of(model, parity.run + "/" + parity.scale + "/" + head);
+    const double deviation = head_statistics(model, parity, head).at("std").get<double>();
     EXPECT_LE(max_sample_error(output.values, samples) / deviation, kTolerance) << head;
   }
 }
 
+TEST_P(Parity, NchwAgreesToo) { expect_agreement(model(), {.format = nn::FormatChoice::kNchw}); }
+
 INSTANTIATE_TEST_SUITE_P(, Parity,
                          testing::Values("ctdet_resdcn_18", "ctdet_dla_34", "multi_pose_dla_34", "ddd_dla_34",
                                          "ctdet_resdcn_101"),
+                         [](const auto& parameter) { return std::string(parameter.param); });
+
+/// One of each architecture: on a CPU own kernels for GPUs take seconds.
+class OwnKernels : public Parity {};
+
+TEST_P(OwnKernels, Agree) { expect_agreement(model(), {.own_kernels = true}); }
+
+INSTANTIATE_TEST_SUITE_P(, OwnKernels, testing::Values("ctdet_resdcn_18", "ctdet_dla_34"),
                          [](const auto& parameter) { return std::string(parameter.param); });
 
 }  // namespace

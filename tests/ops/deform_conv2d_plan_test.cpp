@@ -288,7 +288,7 @@ TEST(DeformConv2dVariants, GpusTakeTheTileThatFillsThem) {
   };
   const auto large = chosen(64, 64, 128, DataType::kF16);
   EXPECT_EQ(large.matrix.rows, 16);
-  EXPECT_EQ(large.variant.panel, 64);
+  EXPECT_EQ(large.variant.tile.outputs, 64);
   EXPECT_GE(large.tiles * large.slices, 132U);
   // f32 takes the matrix units for tf32 only where the caller allows for them.
   EXPECT_EQ(chosen(64, 64, 128, DataType::kF32).matrix.rows, 0);

@@ -39,6 +39,7 @@ CSY_EMBED(__BASE_FILE__)
 #endif
 CSY_SOURCE
 #include "csy_kernel.hpp"
+#include "csy_types.hpp"
 
 namespace csy::detail {
 /// The arguments of a kernel, nested: the one form that both compilers lay out alike and take as a kernel argument.

@@ -1,5 +1,5 @@
 /// \file csy_kernel.hpp
-/// What migrated CUDA kernels are written with: indices, shared memory, warps, atomics, mathematics, vector types.
+/// What migrated CUDA kernels are written with: indices, shared memory, warps, atomics, mathematics.
 /// Included by csy.hpp; README.md lists the CUDA construct that each name stands for.
 ///
 /// On the device these are SYCL. On the host they compile, and compute where that has a meaning, so that a function may
@@ -21,7 +21,6 @@ CSY_SOURCE
 #include <sycl/atomic_fence.hpp>
 #include <sycl/atomic_ref.hpp>
 #include <sycl/builtins.hpp>
-#include <sycl/ext/oneapi/bfloat16.hpp>
 #include <sycl/ext/oneapi/device_global/device_global.hpp>
 #include <sycl/ext/oneapi/experimental/builtins.hpp>
 #include <sycl/ext/oneapi/free_function_queries.hpp>
@@ -44,7 +43,6 @@ namespace csy {
 
 namespace syclexp = sycl::ext::oneapi::experimental;
 using sycl::half;
-using sycl::ext::oneapi::bfloat16;
 
 struct dim3 {
   unsigned x, y, z;
@@ -192,10 +190,16 @@ inline unsigned warp_ballot(unsigned, int v) {
 inline unsigned warp_active_mask() { return warp_ballot(~0u, 1); }
 
 // Atomics: relaxed, in device scope unless told otherwise; each returns the old value. The value converts to the type
-// that the pointer points to. Types without an atomic of their own go through compare-and-exchange of a word.
+// that the pointer points to (through float where there is no other way: PyTorch's Half to csy::half). Types without an
+// atomic of their own go through compare-and-exchange of a word.
 namespace detail {
-template <typename T>
-using same = std::type_identity_t<T>;
+template <typename T, typename V>
+T converted(const V& v) {
+  if constexpr (std::is_convertible_v<V, T>)
+    return v;
+  else
+    return T(float(v));
+}
 template <typename To, typename From>
 To bits(const From& from) {
   return __builtin_bit_cast(To, from);
@@ -245,8 +249,9 @@ T update(T* p, Next next) {
 #define CSY_NATIVE(condition, call)
 #endif
 #define CSY_ATOMIC(name, condition, call, next)                                   \
-  template <scope S = scope::device, typename T>                                  \
-  T name(T* p, detail::same<T> v) {                                               \
+  template <scope S = scope::device, typename T, typename V>                      \
+  T name(T* p, const V& value) {                                                  \
+    const T v = detail::converted<T>(value);                                      \
     CSY_NATIVE(condition, call)                                                   \
     return detail::update<S>(p, [v]([[maybe_unused]] T old) { return T(next); }); \
   }
@@ -262,9 +267,10 @@ CSY_ATOMIC(atomic_inc, false, load(), old >= v ? T(0) : T(old + 1))
 CSY_ATOMIC(atomic_dec, false, load(), old == T(0) || old > v ? v : T(old - 1))
 CSY_ATOMIC(atomic_mul, false, load(), old* v)
 /// Stores `value` where the old value has the same bits as `expected`.
-template <scope S = scope::device, typename T>
-T atomic_cas(T* p, detail::same<T> expected, detail::same<T> value) {
-  return detail::update<S>(p, [=](T old) { return old == expected ? value : old; });
+template <scope S = scope::device, typename T, typename E, typename V>
+T atomic_cas(T* p, const E& expected, const V& value) {
+  const T was = detail::converted<T>(expected), becomes = detail::converted<T>(value);
+  return detail::update<S>(p, [=](T old) { return old == was ? becomes : old; });
 }
 
 // Mathematics: float for float and 16-bit types, double for double and integers; name<float>(x) forces the type.
@@ -389,100 +395,4 @@ constexpr auto ceil_div(A a, B b) {
        i += T(csy::local_range().x) * T(csy::group_range().x))
 #define CSY_KERNEL_LOOP(i, n) CSY_KERNEL_LOOP_TYPE(i, n, int)
 
-// Vector types with CUDA's sizes and alignments.
-#define CSY_VECTORS(T, name)                                                    \
-  struct name##1 { T x; };                                                      \
-  struct alignas(2 * sizeof(T)) name##2 { T x, y; };                            \
-  struct name##3 { T x, y, z; };                                                \
-  struct alignas(sizeof(T) < 4 ? 4 * sizeof(T) : 16) name##4 { T x, y, z, w; }; \
-  constexpr name##1 make_##name##1(T x) { return {x}; }                         \
-  constexpr name##2 make_##name##2(T x, T y) { return {x, y}; }                 \
-  constexpr name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; }         \
-  constexpr name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; } \
-  static_assert(true)
-// clang-format off
-CSY_VECTORS(signed char, char); CSY_VECTORS(unsigned char, uchar); CSY_VECTORS(short, short);
-CSY_VECTORS(unsigned short, ushort); CSY_VECTORS(int, int); CSY_VECTORS(unsigned, uint); CSY_VECTORS(long, long);
-CSY_VECTORS(unsigned long, ulong); CSY_VECTORS(long long, longlong);
-CSY_VECTORS(unsigned long long, ulonglong); CSY_VECTORS(float, float); CSY_VECTORS(double, double);
-// clang-format on
-template <typename T>
-struct alignas(4) two {
-  T x, y;
-  friend two operator+(two a, two b) { return {T(a.x + b.x), T(a.y + b.y)}; }
-  friend two operator-(two a, two b) { return {T(a.x - b.x), T(a.y - b.y)}; }
-  friend two operator*(two a, two b) { return {T(a.x * b.x), T(a.y * b.y)}; }
-};
-using half2 = two<half>;
-using bfloat162 = two<bfloat16>;
-inline half2 both(half x) { return {x, x}; }
-inline float2 to_float2(half2 v) { return {float(v.x), float(v.y)}; }
-
 }  // namespace csy
-
-// ---- PyTorch's types as kernels see them: the run-time compiler reads no PyTorch header. Same layouts. ----
-#if CSY_HOST
-#if !defined(__CUDACC__)  // PyTorch declares it for nvcc alone
-namespace at {
-template <typename T>
-struct RestrictPtrTraits {
-  using PtrType = T* __restrict__;
-};
-}  // namespace at
-#endif
-#else
-namespace c10 {
-using Half = sycl::half;
-using BFloat16 = sycl::ext::oneapi::bfloat16;
-}  // namespace c10
-namespace at {
-using c10::BFloat16;
-using c10::Half;
-template <typename T>
-struct DefaultPtrTraits {
-  using PtrType = T*;
-};
-template <typename T>
-struct RestrictPtrTraits {
-  using PtrType = T* __restrict__;
-};
-template <typename T, std::size_t N, template <typename> class Traits = DefaultPtrTraits, typename I = std::int64_t>
-struct TensorAccessor {
-  typename Traits<T>::PtrType data_;
-  const I* sizes_;
-  const I* strides_;
-  I size(I d) const { return sizes_[d]; }
-  I stride(I d) const { return strides_[d]; }
-  typename Traits<T>::PtrType data() const { return data_; }
-  decltype(auto) operator[](I i) const {
-    if constexpr (N == 1) {
-      return static_cast<T&>(data_[strides_[0] * i]);
-    } else {
-      return TensorAccessor<T, N - 1, Traits, I>{data_ + strides_[0] * i, sizes_ + 1, strides_ + 1};
-    }
-  }
-};
-template <typename T, std::size_t N, template <typename> class Traits = DefaultPtrTraits, typename I = std::int64_t>
-struct GenericPackedTensorAccessor {
-  typename Traits<T>::PtrType data_;
-  I sizes_[N], strides_[N];
-  I size(I d) const { return sizes_[d]; }
-  I stride(I d) const { return strides_[d]; }
-  typename Traits<T>::PtrType data() const { return data_; }
-  decltype(auto) operator[](I i) const { return TensorAccessor<T, N, Traits, I>{data_, sizes_, strides_}[i]; }
-};
-template <typename T, std::size_t N, template <typename> class Traits = DefaultPtrTraits, typename I = std::int64_t>
-using PackedTensorAccessor = GenericPackedTensorAccessor<T, N, Traits, I>;
-template <typename T, std::size_t N, template <typename> class Traits = DefaultPtrTraits>
-using PackedTensorAccessor32 = GenericPackedTensorAccessor<T, N, Traits, std::int32_t>;
-template <typename T, std::size_t N, template <typename> class Traits = DefaultPtrTraits>
-using PackedTensorAccessor64 = GenericPackedTensorAccessor<T, N, Traits, std::int64_t>;
-template <typename T>
-using opmath_type = std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float, T>;
-template <typename T, bool>
-using acc_type = std::conditional_t<std::is_integral_v<T>, std::int64_t, opmath_type<T>>;
-}  // namespace at
-namespace torch {
-using namespace at;
-}
-#endif

@@ -1,0 +1,290 @@
+/// \file tile_conv.hpp
+/// A convolution by tiles, for GPUs: a work-group of many sub-groups samples a tile of output pixels, one tap and a few
+/// channels at a time, into local memory, while it multiplies the step before by packed weights, on the device's matrix
+/// units where it has some. No columns reach global memory, and the output is written once. What sampling is, a Sampler
+/// says: bilinear (deform_conv2d_tiled.hpp) or plain (conv2d_tiled.hpp).
+///
+/// Lanes are channels while sampling (16 bytes each), so that a sub-group reads whole cache lines; where the input's
+/// channels do not lie side by side they are pixels.
+///
+/// Macros: DCN_T_*, DCN_INDEX (deform_common.hpp);
+///   DCN_LANES                  size of the sub-group
+///   DCN_PIXELS, DCN_OUTPUTS    the tile: output pixels times output channels of one work-group
+///   DCN_DEPTH                  channels of one step
+///   DCN_ROW_TEAMS, DCN_COLUMN_TEAMS   how the sub-groups share the tile
+///   DCN_AHEAD                  1: the next step's input is read before this step is multiplied
+///   DCN_MMA                    multiply by NVIDIA's mma.sync; or, for joint_matrix,
+///   DCN_MATRIX_ROWS, _COLUMNS, _DEPTH  the shape of the matrix units' product; none of them: plain multiply-adds
+///   DCN_REGISTERS, DCN_PTX     registers.hpp; may be absent
+#pragma once
+
+#include <sycl/accessor.hpp>
+#include <sycl/builtins.hpp>
+#include <sycl/group.hpp>
+#include <sycl/group_barrier.hpp>
+#include <sycl/sub_group.hpp>
+#include <sycl/vector.hpp>
+
+#include "conv_pack_args.hpp"
+#include "deform_common.hpp"
+#include "registers.hpp"
+#include "tile_matrix.hpp"
+#include "tile_pixel.hpp"
+
+namespace syclexp = sycl::ext::oneapi::experimental;
+
+constexpr int kLanes = DCN_LANES;
+constexpr int kPixels = DCN_PIXELS;
+constexpr int kOutputs = DCN_OUTPUTS;
+constexpr int kDepth = DCN_DEPTH;
+constexpr int kTeams = DCN_ROW_TEAMS * DCN_COLUMN_TEAMS;
+constexpr int kThreads = kTeams * kLanes;
+constexpr bool kAhead = DCN_AHEAD != 0;
+constexpr int kStride = kDepth + kStagePad;          ///< of a row of the column, in elements
+constexpr int kPacks = kDepth / kVector;             ///< loads that a pixel's channels of one step take
+constexpr int kPixelStep = kThreads / kPixels;       ///< taps located side by side
+constexpr int kItems = kPixels * kPacks / kThreads;  ///< packs of the column that a work-item fills in one step
+static_assert(kThreads % kPixels == 0 && kPixels * kPacks % kThreads == 0 && kDepth % kVector == 0);
+
+/// The parts of local memory; the host computes the same sum (tiled_local_bytes).
+template <typename Position>
+struct Tile {
+  Position* positions;  ///< [kTiledTaps][kPixels]
+  Stage* column;        ///< [2][kPixels][kStride]: sampled input of this step and the next
+  float* sum;           ///< [kPixels][kOutputs + kSumPad], in place of all the others at the end
+};
+
+template <typename Position>
+DCN_INLINE Tile<Position> carve(unsigned char* memory) {
+  Tile<Position> tile;
+  tile.positions = reinterpret_cast<Position*>(memory);
+  tile.column = reinterpret_cast<Stage*>(tile.positions + kTiledTaps * kPixels);
+  tile.sum = reinterpret_cast<float*>(memory);
+  return tile;
+}
+
+struct alignas(16) StagePack {
+  Stage value[kVector];
+};
+
+/// Reads what a work-item needs for channels [channel, channel + kDepth) of a tap, whose place among the located ones
+/// is `slot`; zeros from `end` on.
+template <typename Sampler>
+DCN_INLINE void fetch(const Sampler& sampler, const Tile<typename Sampler::Position>& tile, int slot, int channel,
+                      int end, int thread, typename Sampler::Fetched (&fetched)[kItems]) {
+#pragma unroll
+  for (int i = 0; i < kItems; ++i) {
+    const int id = thread + i * kThreads;
+    const int m = id / kPacks;
+    sampler.fetch(tile.positions[slot * kPixels + m], channel + (id - m * kPacks) * kVector, end, fetched[i]);
+  }
+}
+
+/// Puts what fetch() read into the column.
+template <typename Sampler>
+DCN_INLINE void blend(const Sampler& sampler, const Tile<typename Sampler::Position>& tile, int slot, int buffer,
+                      int thread, const typename Sampler::Fetched (&fetched)[kItems]) {
+#pragma unroll
+  for (int i = 0; i < kItems; ++i) {
+    const int id = thread + i * kThreads;
+    const int m = id / kPacks;
+    Stage* column = tile.column + (buffer * kPixels + m) * kStride + (id - m * kPacks) * kVector;
+    *reinterpret_cast<StagePack*>(column) = sampler.blend(tile.positions[slot * kPixels + m], fetched[i]);
+  }
+}
+
+/// fetch() and blend() for any channel stride and alignment, an element at a time. Lanes are pixels.
+template <typename Sampler>
+DCN_INLINE void sample_strided(const Sampler& sampler, const Tile<typename Sampler::Position>& tile, int slot,
+                               int channel, int end, int buffer, int thread) {
+  const int m = thread % kPixels;
+  const typename Sampler::Position position = tile.positions[slot * kPixels + m];
+  Stage* column = tile.column + (buffer * kPixels + m) * kStride;
+  for (int c = thread / kPixels; c < kDepth; c += kPixelStep) {
+    column[c] = stage(sampler.element(position, channel + c, end));
+  }
+}
+
+/// Bias, residual, activation, rounding, writing. The slice has `outputs` output channels from `first` on.
+template <typename Sampler>
+DCN_INLINE void write(const Sampler& sampler, const float* sum, Index first_pixel, const float* bias, int first,
+                      int outputs, int thread) {
+  const auto& args = sampler.args;
+  auto* output = static_cast<Element*>(args.output);
+  const auto finish = [&](float value) {
+    // Not fmax: NaN must stay NaN.
+    return store((args.relu != 0) & (value < 0.0f) ? 0.0f : value);
+  };
+  if (args.wide_output) {
+    constexpr int kRowPacks = kOutputs / kVector;
+    for (int id = thread; id < kPixels * kRowPacks; id += kThreads) {
+      const int m = id / kRowPacks;
+      const int o = (id - m * kRowPacks) * kVector;
+      const OutputPixel pixel = find_output_pixel(args, args.output_stride, 0, args.batch, first_pixel + m);
+      if (!pixel.valid || o >= outputs) continue;
+      Pack pack;
+      const Element* residual = sampler.residual(pixel.output + first + o);
+      if (residual != nullptr) {
+        const Pack added = *reinterpret_cast<const Pack*>(residual);
+#pragma unroll
+        for (int c = 0; c < kVector; ++c) {
+          pack.value[c] = finish(sum[m * (kOutputs + kSumPad) + o + c] + bias[o + c] + load(added.value[c]));
+        }
+      } else {
+#pragma unroll
+        for (int c = 0; c < kVector; ++c) {
+          pack.value[c] = finish(sum[m * (kOutputs + kSumPad) + o + c] + bias[o + c]);
+        }
+      }
+      *reinterpret_cast<Pack*>(output + pixel.output + first + o) = pack;
+    }
+    return;
+  }
+  const Index stride = static_cast<Index>(args.output_stride[1]);
+  const int m = thread % kPixels;
+  const OutputPixel pixel = find_output_pixel(args, args.output_stride, 0, args.batch, first_pixel + m);
+  if (!pixel.valid) return;
+  for (int o = thread / kPixels; o < outputs; o += kPixelStep) {
+    const Index at = pixel.output + static_cast<Index>(first + o) * stride;
+    const Element* residual = sampler.residual(at);
+    const float added = residual != nullptr ? load(*residual) : 0.0f;
+    output[at] = finish(sum[m * (kOutputs + kSumPad) + o] + bias[o] + added);
+  }
+}
+
+/// The whole of a kernel. Work-groups: [groups * slices_per_group, tiles].
+///
+/// A Sampler belongs to one output pixel of the work-item and has
+///   Position, Fetched                    of one tap and pixel: where it is; what one pack of its channels takes
+///   args                                 with the fields of Conv2dArgs that are read here
+///   cut_end(channel, last)               where the channels that share their positions with `channel` end
+///   locate(tap, channel)                 the Position
+///   fetch(position, channel, end, to), blend(position, fetched), element(position, channel, end)
+///   residual(at)                         what is added to the output at this element, or null
+template <typename Sampler, typename Args>
+DCN_INLINE void convolve_tiles(const Args& args, unsigned char* memory) {
+  using Position = typename Sampler::Position;
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<2>();
+  const auto threads = item.get_group();
+  const auto sub_group = sycl::ext::oneapi::this_work_item::get_sub_group();
+  const int thread = static_cast<int>(item.get_local_id(1));
+  const int team = thread / kLanes;
+  const Tile<Position> tile = carve<Position>(memory);
+
+  const Index first_pixel = static_cast<Index>(item.get_group(1)) * kPixels;
+  const int group = static_cast<int>(item.get_group(0)) / args.slices_per_group;
+  const int slice = static_cast<int>(item.get_group(0)) - group * args.slices_per_group;
+  const int group_channels = static_cast<int>(args.in_channels) / args.groups;
+  const int group_outputs = static_cast<int>(args.out_channels) / args.groups;
+  const int taps = args.kernel_h * args.kernel_w;
+  const Index slice_elements = static_cast<Index>(args.steps_per_group) * (kDepth * kOutputs);
+  const Index panel = static_cast<Index>(group) * args.slices_per_group + slice;
+  const auto* weight = static_cast<const Stage*>(args.weight) + panel * slice_elements;
+  const bool wide = args.wide_input != 0;
+  const Sampler sampler(args, first_pixel + thread % kPixels);
+
+  Sums sums;
+  clear(sums);
+  const int last_channel = (group + 1) * group_channels;
+  for (int cut = group * group_channels; cut < last_channel;) {
+    const int cut_end = sampler.cut_end(cut, last_channel);
+    for (int first_tap = 0; first_tap < taps; first_tap += kTiledTaps) {
+      const int batch = taps - first_tap < kTiledTaps ? taps - first_tap : kTiledTaps;
+      sycl::group_barrier(threads);  // the column and the positions of the last batch were read
+      for (int slot = thread / kPixels; slot < batch; slot += kPixelStep) {
+        tile.positions[slot * kPixels + thread % kPixels] = sampler.locate(first_tap + slot, cut);
+      }
+      sycl::group_barrier(threads);
+      typename Sampler::Fetched fetched[kItems];
+      int slot = 0;
+      int channel = cut;
+      if (wide) {
+        fetch(sampler, tile, 0, cut, cut_end, thread, fetched);
+        blend(sampler, tile, 0, 0, thread, fetched);
+      } else {
+        sample_strided(sampler, tile, 0, cut, cut_end, 0, thread);
+      }
+      for (int buffer = 0; slot < batch; buffer ^= 1) {
+        channel += kDepth;
+        if (channel >= cut_end) {
+          channel = cut;
+          ++slot;
+        }
+        const bool more = slot < batch;
+        if (kAhead & wide & more) fetch(sampler, tile, slot, channel, cut_end, thread, fetched);
+        sycl::group_barrier(threads);
+        multiply(sub_group, team, thread, tile.column + buffer * (kPixels * kStride), weight, sums);
+        weight += kDepth * kOutputs;
+        if (!more) break;
+        if (wide) {
+          if (!kAhead) fetch(sampler, tile, slot, channel, cut_end, thread, fetched);
+          blend(sampler, tile, slot, buffer ^ 1, thread, fetched);
+        } else {
+          sample_strided(sampler, tile, slot, channel, cut_end, buffer ^ 1, thread);
+        }
+      }
+    }
+    cut = cut_end;
+  }
+  sycl::group_barrier(threads);
+  put(sub_group, team, thread, sums, tile.sum);
+  sycl::group_barrier(threads);
+  const int first_output = slice * kOutputs;
+  const int rest = group_outputs - first_output;
+  write(sampler, tile.sum, first_pixel, static_cast<const float*>(args.bias) + panel * kOutputs,
+        group * group_outputs + first_output, rest < kOutputs ? rest : kOutputs, thread);
+}
+
+/// One work-item per element of the packed weights, then of the packed bias. Weights: [group][slice][step], where steps
+/// walk the channels of a group, cut where the deformable group changes; within a cut, taps; within a tap, channels,
+/// kDepth at a time. Within a step as place_of() has it. What is past the last channel or output is zero.
+DCN_INLINE void pack_weights(const ConvPackArgs& args) {
+  const auto item = sycl::ext::oneapi::this_work_item::get_nd_item<1>();
+  const Index id = static_cast<Index>(item.get_global_id(0));
+  const Index group_channels = static_cast<Index>(args.in_channels) / args.groups;
+  const Index group_outputs = static_cast<Index>(args.out_channels) / args.groups;
+  const int taps = args.kernel_h * args.kernel_w;
+  const Index slice_elements = static_cast<Index>(args.steps_per_group) * (kDepth * kOutputs);
+  const Index slices = static_cast<Index>(args.groups) * args.panels_per_group;
+  const Index weights = slices * slice_elements;
+  if (id >= weights + slices * kOutputs) return;
+  const bool is_bias = id >= weights;
+  const Index slice = is_bias ? (id - weights) / kOutputs : id / slice_elements;
+  const Index group = slice / args.panels_per_group;
+  const int within = static_cast<int>((id - slice * slice_elements) % (kDepth * kOutputs));
+  const int column = is_bias ? static_cast<int>((id - weights) % kOutputs) : column_of(within);
+  const Index output = (slice - group * args.panels_per_group) * kOutputs + column;
+  if (is_bias) {
+    const auto* bias = static_cast<const Element*>(args.bias);
+    args.packed_bias[id - weights] =
+        output < group_outputs && bias != nullptr
+            ? load(bias[(group * group_outputs + output) * static_cast<Index>(args.bias_stride)])
+            : 0.0f;
+    return;
+  }
+  // Walk the cuts of the group to the one that holds this step.
+  const Index deformable_channels = static_cast<Index>(args.in_channels) / args.deformable_groups;
+  const Index last_channel = (group + 1) * group_channels;
+  Index step = (id - slice * slice_elements) / (kDepth * kOutputs);
+  Index cut = group * group_channels;
+  Index cut_end = 0;
+  Index chunks = 0;
+  while (cut < last_channel) {
+    const Index next = (cut / deformable_channels + 1) * deformable_channels;
+    cut_end = next < last_channel ? next : last_channel;
+    chunks = (cut_end - cut + kDepth - 1) / kDepth;
+    if (step < chunks * taps) break;
+    step -= chunks * taps;
+    cut = cut_end;
+  }
+  if (cut >= last_channel) return;  // another group has more steps
+  const Index tap = step / chunks;
+  const Index channel = cut + (step - tap * chunks) * kDepth + row_of(within);
+  const auto* weight = static_cast<const Element*>(args.weight);
+  const Index at = (group * group_outputs + output) * static_cast<Index>(args.weight_stride[0]) +
+                   (channel - group * group_channels) * static_cast<Index>(args.weight_stride[1]) +
+                   tap / args.kernel_w * static_cast<Index>(args.weight_stride[2]) +
+                   tap % args.kernel_w * static_cast<Index>(args.weight_stride[3]);
+  static_cast<Stage*>(args.packed_weight)[id] =
+      stage(channel < cut_end && output < group_outputs ? load(weight[at]) : 0.0f);
+}
