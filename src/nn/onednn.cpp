@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <cstdlib>
 #include <numeric>
 #include <oneapi/dnnl/dnnl_sycl.hpp>
 #include <sycl/sycl.hpp>
@@ -80,6 +81,8 @@ OneDnn::OneDnn(const Queue& queue, const dnnl::engine& engine)
     : queue_(queue), engine_(engine), stream_(dnnl::sycl_interop::make_stream(engine_, queue.native())) {}
 
 std::optional<OneDnn> OneDnn::make(const Queue& queue) {
+  // Errors are reported as such; by itself oneDNN also prints them, on standard output, where results go.
+  if (std::getenv("ONEDNN_VERBOSE") == nullptr) dnnl::set_verbose(0);
   try {
     return OneDnn(queue, dnnl::sycl_interop::make_engine(queue.native().get_device(), queue.native().get_context()));
   } catch (const dnnl::error& error) {

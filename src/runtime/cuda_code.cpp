@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
+#include <system_error>
 
 #include "dcn/status.hpp"
 #include "runtime/text.hpp"
@@ -97,22 +100,92 @@ std::string body_head(const Entry& entry) {
                      entry.local_type, local);
 }
 
-std::string new_entry(const Entry& entry) {
+/// Size and alignment of a type.
+struct Layout {
+  std::size_t bytes = 0;
+  std::size_t alignment = 1;
+};
+
+std::optional<Layout> layout_of_struct(std::string_view text, std::string_view name);
+
+/// Of a scalar type, a pointer, or a struct of the text.
+std::optional<Layout> layout_of_type(std::string_view text, std::string_view type) {
+  if (type.find('*') != std::string_view::npos) return Layout{8, 8};
+  if (type.starts_with("const ")) type.remove_prefix(std::string_view("const ").size());
+  type = trim(type);
+  if (type == "long long" || type == "long" || type == "double") return Layout{8, 8};
+  if (type == "int" || type == "unsigned" || type == "float") return Layout{4, 4};
+  return layout_of_struct(text, type);
+}
+
+/// Adds the members of one declaration, such as "long long stride[4], size", to the layout.
+bool add_members(std::string_view text, std::string_view declaration, Layout& layout) {
+  const std::size_t first_comma = declaration.find(',');
+  const std::string_view first = trim(declaration.substr(0, first_comma));
+  const std::size_t name = first.substr(0, first.find('[')).find_last_of(" *");
+  if (name == std::string_view::npos || declaration.find('(') != std::string_view::npos) return false;
+  const std::optional<Layout> type = layout_of_type(text, trim(first.substr(0, name + 1)));
+  if (!type) return false;
+  std::string_view rest = declaration;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    std::string_view declarator = rest.substr(0, comma);
+    std::size_t count = 1;
+    for (std::size_t open = declarator.find('['); open != std::string_view::npos; open = declarator.find('[')) {
+      declarator.remove_prefix(open + 1);
+      std::size_t extent = 0;
+      const auto [end, error] = std::from_chars(declarator.data(), declarator.data() + declarator.size(), extent);
+      if (error != std::errc() || *end != ']') return false;  // a constant by name
+      count *= extent;
+    }
+    layout.alignment = std::max(layout.alignment, type->alignment);
+    layout.bytes = (layout.bytes + type->alignment - 1) / type->alignment * type->alignment + count * type->bytes;
+    if (comma == std::string_view::npos) return true;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+/// Read off the text; nothing for a struct with other members than numbers, pointers, arrays and such structs.
+std::optional<Layout> layout_of_struct(std::string_view text, std::string_view name) {
+  const std::string head = fmt::format("struct {} {{", name);
+  const std::size_t begin = text.find(head);
+  const std::size_t end = begin == std::string_view::npos ? begin : text.find('}', begin);
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string members;
+  std::string_view body = text.substr(begin + head.size(), end - begin - head.size());
+  while (!body.empty()) {
+    const std::size_t length = body.find('\n');
+    const std::string_view line = body.substr(0, length);
+    if (!trim(line).starts_with('#')) members += line.substr(0, line.find("//"));
+    members += ' ';
+    body.remove_prefix(length == std::string_view::npos ? body.size() : length + 1);
+  }
+  Layout layout;
+  std::string_view rest = members;
+  for (std::size_t stop = rest.find(';'); stop != std::string_view::npos; stop = rest.find(';')) {
+    if (!add_members(text, trim(rest.substr(0, stop)), layout)) return std::nullopt;
+    rest.remove_prefix(stop + 1);
+  }
+  layout.bytes = (layout.bytes + layout.alignment - 1) / layout.alignment * layout.alignment;
+  return layout;
+}
+
+std::string new_entry(const Entry& entry, std::size_t entry_words) {
   std::string parameters;
   std::string words;
-  for (std::size_t i = 0; i < kEntryWords; ++i) {
+  for (std::size_t i = 0; i < entry_words; ++i) {
     parameters += fmt::format("{}long w{}", i == 0 ? "" : ", ", i);
     words += fmt::format("{}w{}", i == 0 ? "" : ", ", i);
   }
   return fmt::format(R"(extern "C" __attribute__((always_inline)) {} void {}({}) {{
   const long words[{}] = {{{}}};
-  static_assert(sizeof({}) <= sizeof(words), "more argument words are needed: kEntryWords");
+  static_assert(sizeof({}) <= sizeof(words), "the argument struct is larger than was read off its text");
   {} args;
   __builtin_memcpy(&args, words, sizeof(args));
   {}_body(args{});
 }}
 )",
-                     entry.properties, entry.name, parameters, kEntryWords, words, entry.args_type, entry.args_type,
+                     entry.properties, entry.name, parameters, entry_words, words, entry.args_type, entry.args_type,
                      entry.name, entry.local_type.empty() ? "" : ", {}");
 }
 
@@ -129,10 +202,25 @@ std::string split_entries(std::string_view text) {
     std::size_t length = 0;
     const Entry entry = parse(text.substr(begin), length);
     out += body_head(entry);
-    entries += new_entry(entry);
+    const std::optional<Layout> layout = layout_of_struct(text, entry.args_type);
+    entries += new_entry(entry, layout ? std::max<std::size_t>((layout->bytes + 7) / 8, 1) : kMostEntryWords);
     at = begin + length;
   }
   return out + entries;
+}
+
+std::map<std::string, std::size_t, std::less<>> entry_words(std::string_view split_text) {
+  std::map<std::string, std::size_t, std::less<>> words;
+  const std::size_t entries = split_text.rfind("#line 1 \"entries\"\n");
+  for (std::size_t at = split_text.find(kBegin.substr(0, kBegin.rfind(' ')), entries); at != std::string_view::npos;
+       at = split_text.find(kBegin.substr(0, kBegin.rfind(' ')), at + 1)) {
+    const std::size_t name = split_text.find(kVoid, at) + kVoid.size();
+    const std::size_t open = split_text.find('(', name);
+    const std::string_view parameters = split_text.substr(open, split_text.find(')', open) - open);
+    words[std::string(split_text.substr(name, open - name))] =
+        static_cast<std::size_t>(std::count(parameters.begin(), parameters.end(), ',')) + 1;
+  }
+  return words;
 }
 
 void mend_target(std::vector<char>& content) {

@@ -3,20 +3,26 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace dcn::runtime {
 
-/// 8-byte words that an entry takes after split_entries(), whatever the size of its argument struct.
-inline constexpr std::size_t kEntryWords = 96;
+/// 8-byte words that an entry takes after split_entries() when the size of its argument struct cannot be read off.
+inline constexpr std::size_t kMostEntryWords = 96;
 
 /// Rewrites the entry points of an expanded kernel file: the argument struct becomes words, and the local accessor the
 /// dynamic shared memory of the work-group. The compiler (2026.2) crashes on entry points that take a struct, which a
 /// local accessor becomes, too, when it writes PTX.
 /// \throws Error kInternal for an entry of another form than kernel.hpp asks for.
 [[nodiscard]] std::string split_entries(std::string_view text);
+
+/// How many words each entry of a text that split_entries() has written takes, by name. Every word costs host time with
+/// every launch.
+[[nodiscard]] std::map<std::string, std::size_t, std::less<>> entry_words(std::string_view split_text);
 
 /// Mends the content of a bundle of PTX (ext_oneapi_get_content): the compiler (2026.2) names the target as no reader
 /// of the runtime expects it, so that the bundle would read as empty. Any other content is left alone.

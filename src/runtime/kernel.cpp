@@ -10,6 +10,7 @@
 
 #include "dcn/status.hpp"
 #include "runtime/compiler.hpp"
+#include "runtime/cuda_code.hpp"
 #include "runtime/disk_cache.hpp"
 #include "runtime/kernel_key.hpp"
 #include "runtime/native.hpp"
@@ -27,6 +28,12 @@ struct Slot {
   std::optional<sycl::context> context;  ///< keeps the context's identity, which is part of the slot's name, taken
   std::optional<LoadedBundle> bundle;
   std::map<std::string, std::shared_ptr<sycl::kernel>, std::less<>> kernels;
+  std::map<std::string, std::size_t, std::less<>> words;  ///< Kernel::words of every entry; empty: 0
+
+  [[nodiscard]] Kernel take(std::string_view entry, KernelOrigin origin) const {
+    const auto count = words.find(entry);
+    return {kernels.find(entry)->second, std::string(entry), origin, count == words.end() ? 0 : count->second};
+  }
 };
 
 /// The slots of this process. Leaked: destroying kernels while the process exits aborts in some drivers.
@@ -139,6 +146,7 @@ class Builder {
 
   void keep(Slot& slot, LoadedBundle bundle) const {
     slot.kernels[entry_] = take_kernel(bundle.executable, name(), entry_);
+    if (queue_.device().backend == "cuda") slot.words = entry_words(code_.source().text);
     slot.bundle = std::move(bundle);
   }
 
@@ -169,7 +177,7 @@ Kernel get_kernel(const Queue& queue, const KernelRequest& request) {
   Slot& slot = Memory::get().slot(queue, request);
   const std::scoped_lock lock(slot.mutex);
   const auto known = slot.kernels.find(request.entry);
-  if (known != slot.kernels.end()) return {known->second, known->first, KernelOrigin::kMemory};
+  if (known != slot.kernels.end()) return slot.take(request.entry, KernelOrigin::kMemory);
 
   const auto start = std::chrono::steady_clock::now();
   KernelOrigin origin = KernelOrigin::kMemory;
@@ -186,7 +194,7 @@ Kernel get_kernel(const Queue& queue, const KernelRequest& request) {
   }
   verbose(Topic::kCompile, "{} of {} [{}]: {}, {:.1f} ms", request.entry, request.source,
           join_options(compile_options(request.macros, request.options)), to_string(origin), milliseconds_since(start));
-  return {slot.kernels.find(request.entry)->second, std::string(request.entry), origin};
+  return slot.take(request.entry, origin);
 }
 
 }  // namespace dcn::runtime

@@ -31,6 +31,7 @@
 ///   (seconds) the first time a machine needs it.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -73,6 +74,7 @@ struct Kernel {
   std::shared_ptr<sycl::kernel> native;
   std::string name;  ///< the entry, for messages
   KernelOrigin origin = KernelOrigin::kMemory;
+  std::size_t words = 0;  ///< that take the place of its argument struct (cuda_code.hpp); 0: it takes the struct
 };
 
 /// Thread-safe. The same request on the same device and context is served from memory.

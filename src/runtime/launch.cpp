@@ -44,19 +44,23 @@ void check_range(const Queue& queue, const Kernel& kernel, const LaunchRange& ra
   }
 }
 
-/// Sets the argument struct, in words where entries take it so (cuda_code.hpp). Returns the next argument's index.
-int set_struct(sycl::handler& handler, const void* args, std::size_t bytes, bool in_words) {
+/// Sets the argument struct, in words where the entry takes it so. Returns the next argument's index.
+int set_struct(sycl::handler& handler, const void* args, std::size_t bytes, const Kernel& kernel) {
   using sycl::ext::oneapi::experimental::raw_kernel_arg;
-  if (!in_words) {
+  if (kernel.words == 0) {
     handler.set_arg(0, raw_kernel_arg(args, bytes));
     return 1;
   }
-  std::array<std::uint64_t, kEntryWords> words{};
-  std::memcpy(words.data(), args, bytes);
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    handler.set_arg(static_cast<int>(i), raw_kernel_arg(&words[i], sizeof(words[i])));
+  std::array<std::uint64_t, kMostEntryWords> words{};
+  if (kernel.words > words.size() || bytes > kernel.words * sizeof(words[0])) {
+    throw Error(ErrorCode::kInternal, fmt::format("kernel {}: {} bytes of arguments for an entry of {} words",
+                                                  kernel.name, bytes, kernel.words));
   }
-  return static_cast<int>(words.size());
+  std::memcpy(words.data(), args, bytes);
+  for (std::size_t i = 0; i < kernel.words; ++i) {
+    handler.set_arg(static_cast<int>(i), raw_kernel_arg(&words.at(i), sizeof(words[0])));
+  }
+  return static_cast<int>(kernel.words);
 }
 
 template <int Dims>
@@ -83,7 +87,7 @@ void launch_bytes(const Queue& queue, const Kernel& kernel, const LaunchRange& r
           local_bytes == 0 ? "" : fmt::format(", {} bytes of local memory", local_bytes));
   try {
     queue.native().submit([&](sycl::handler& handler) {
-      const int next = set_struct(handler, args, args_bytes, queue.device().backend == "cuda");
+      const int next = set_struct(handler, args, args_bytes, kernel);
       if (local_bytes != 0) {
         handler.set_arg(next, sycl::local_accessor<LocalUnit, 1>(div_up(local_bytes, sizeof(LocalUnit)), handler));
       }

@@ -26,10 +26,25 @@ TEST(CudaEntries, AStructBecomesWords) {
   const std::string text = split("Args args");
   EXPECT_TRUE(contains(text, "void scale_body(Args args) {\n  body();\n}\n")) << text;
   // The properties stay with the entry, which now takes words.
-  EXPECT_TRUE(contains(text, "SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((sub_group_size<32>)) void scale(long w0, long w1"))
-      << text;
+  EXPECT_TRUE(contains(text, "SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((sub_group_size<32>)) void scale(long w0) {")) << text;
   EXPECT_TRUE(contains(text, "scale_body(args);"));
   EXPECT_FALSE(contains(text, "void scale(\n"));
+}
+
+TEST(CudaEntries, TakeAsManyWordsAsTheStructHas) {
+  const auto words = [](const std::string& structs) {
+    const auto counts = runtime::entry_words(runtime::split_entries(
+        structs + "extern \"C\" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((nd_range_kernel<1>)) void scale(Args args) {\n}\n"));
+    return counts.at("scale");
+  };
+  EXPECT_EQ(words("struct Args { int x; };\n"), 1U);
+  EXPECT_EQ(words("struct Args { int x; const float* y; int z; };\n"), 3U) << "with the gaps of alignment";
+  EXPECT_EQ(words("struct Args {\n  long long a[4], b[2][3];  ///< not; these\n#if 1\n  unsigned c, d;\n#endif\n};\n"),
+            11U);
+  EXPECT_EQ(words("struct Part { float x, y, z; };\nstruct Args { Part parts[3]; double d; };\n"), 6U);
+  // What cannot be read off takes the most there can be.
+  EXPECT_EQ(words("struct Args { int x[kCount]; };\n"), runtime::kMostEntryWords);
+  EXPECT_EQ(words("struct Args { Unknown x; };\n"), runtime::kMostEntryWords);
 }
 
 TEST(CudaEntries, ALocalAccessorBecomesTheWorkGroupsMemory) {

@@ -20,6 +20,12 @@
 #else
 #define CSY_HOST 1
 #endif
+/// What CUDA_VERSION and CUDART_VERSION of the original become. The build gives the version that PyTorch was built with.
+#if CSY_HOST && !defined(CSY_CUDA_VERSION)
+#define CSY_CUDA_VERSION 12000
+#endif
+#define CSY_TEXT_OF(value) #value
+#define CSY_TEXT(value) CSY_TEXT_OF(value)
 
 /// Embeds the text of a file in the object: a record of the section csy_text of this library.
 #define CSY_EMBED(path)                                                                                             \

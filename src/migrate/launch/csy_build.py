@@ -94,6 +94,13 @@ def _device_macros(macros, flags):
     return ",".join(dict.fromkeys(f"{n}={1 if v is None else v}" for n, v in plain))
 
 
+def _cuda_version():
+    """CUDA_VERSION for the sources, some of which compare it with PyTorch's."""
+    import torch
+    major, minor = map(int, (torch.version.cuda or "12.0").split(".")[:2])
+    return major * 1000 + minor * 10
+
+
 def _talks_in_warps():
     """Whether kernels need sub-groups of 32. The run-time compiler decides that for each file, from the same names."""
     files = (f for pattern in ("*.h", "*.hpp", "*.cuh", "*.cpp") for f in pathlib.Path(HERE).parent.rglob(pattern))
@@ -105,7 +112,7 @@ def settings(macros=(), flags=()):
     root = sycl_root()
     lib = os.path.join(root, "lib")
     out = [f for f in flags if not re.match(r"-std=|-flto", f)] + ["-std=c++20", "-fno-lto"]
-    out += ["-isystem", os.path.join(root, "include"), f'-DCSY_DEFINES="{_device_macros(macros, flags)}"']
+    out += ["-isystem", os.path.join(root, "include"), f'-DCSY_DEFINES="{_device_macros(macros, flags)}"', f"-DCSY_CUDA_VERSION={_cuda_version()}"]
     libraries = ["sycl"]
     if _has_xpu():
         out.append("-DCSY_TORCH_XPU")

@@ -246,7 +246,7 @@ inline std::string batch_of(const instance& one) {
 }
 
 inline std::string defines() {
-  std::string out;
+  std::string out = "#define CSY_CUDA_VERSION " CSY_TEXT(CSY_CUDA_VERSION) "\n";
   std::string_view list = CSY_DEFINES;
   while (!list.empty()) {
     const std::size_t end = std::min(list.find(','), list.size());

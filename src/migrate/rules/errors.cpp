@@ -122,6 +122,10 @@ void rule_arch(Unit& unit) {
       continue;
     const std::size_t word = directive.first_token + 1;
     for (std::size_t i = word + 1; i < directive.last_token; ++i) {
+      if (source.is(i, "CUDA_VERSION") || source.is(i, "CUDART_VERSION")) {
+        unit.rename(i, "CSY_CUDA_VERSION", "arch");
+        continue;
+      }
       const bool arch = source.is(i, "__CUDA_ARCH__");
       const bool compiler = source.is(i, "__CUDACC__") || source.is(i, "__NVCC__") || source.is(i, "CUDA_HAS_FP16");
       if (!arch && !compiler) continue;

@@ -225,6 +225,19 @@ __device__ void sincos(double, double *, double *);
 CSY_F1(__expf) CSY_F1(__logf) CSY_F1(__log2f) CSY_F1(__log10f) CSY_F1(__sinf) CSY_F1(__cosf) CSY_F1(__tanf)
 CSY_F1(__exp10f) CSY_F1(rsqrtf) CSY_F1(__frsqrt_rn) CSY_F1(__fsqrt_rn) CSY_F1(__frcp_rn) CSY_F1(__saturatef)
 CSY_F1(sinpif) CSY_F1(cospif) CSY_F1(normcdff) CSY_F1(erfcinvf) CSY_F1(rcbrtf) CSY_F1(erfinvf) CSY_F1(exp10f)
+// math.h has these for the host only.
+CSY_F1(acosf) CSY_F1(acoshf) CSY_F1(asinf) CSY_F1(asinhf) CSY_F1(atanf) CSY_F1(atanhf) CSY_F1(cbrtf) CSY_F1(ceilf)
+CSY_F1(cosf) CSY_F1(coshf) CSY_F1(erff) CSY_F1(erfcf) CSY_F1(expf) CSY_F1(exp2f) CSY_F1(expm1f) CSY_F1(fabsf)
+CSY_F1(floorf) CSY_F1(lgammaf) CSY_F1(logf) CSY_F1(log10f) CSY_F1(log1pf) CSY_F1(log2f) CSY_F1(logbf) CSY_F1(nearbyintf)
+CSY_F1(rintf) CSY_F1(roundf) CSY_F1(sinf) CSY_F1(sinhf) CSY_F1(sqrtf) CSY_F1(tanf) CSY_F1(tanhf) CSY_F1(tgammaf)
+CSY_F1(truncf)
+#define CSY_F2(N) __device__ float N(float, float);
+CSY_F2(atan2f) CSY_F2(copysignf) CSY_F2(fdimf) CSY_F2(fmaxf) CSY_F2(fminf) CSY_F2(fmodf) CSY_F2(hypotf)
+CSY_F2(nextafterf) CSY_F2(powf) CSY_F2(remainderf)
+__device__ float fmaf(float, float, float);
+__device__ float ldexpf(float, int);
+__device__ float modff(float, float *);
+__device__ long lroundf(float);
 #pragma clang force_cuda_host_device begin
 double rsqrt(double);
 float rsqrt(float);

@@ -64,7 +64,7 @@ struct Half {
   unsigned short x;
   struct from_bits_t {};
   Half() = default;
-  template <class T, class = decltype((float)T())>
+  template <class T, class = std::enable_if_t<std::is_arithmetic_v<T> || std::is_same_v<T, __half>>>
   Half(T);
   constexpr Half(unsigned short, from_bits_t);
   operator float() const;
@@ -74,7 +74,7 @@ struct BFloat16 {
   unsigned short x;
   struct from_bits_t {};
   BFloat16() = default;
-  template <class T, class = decltype((float)T())>
+  template <class T, class = std::enable_if_t<std::is_arithmetic_v<T> || std::is_same_v<T, __nv_bfloat16>>>
   BFloat16(T);
   operator float() const;
   operator __nv_bfloat16() const;
@@ -96,7 +96,8 @@ template <class T> struct complex { T re, im; complex() = default; complex(T, T 
 
 enum class ScalarType : signed char { Byte, Char, Short, Int, Long, Half, Float, Double, ComplexHalf, ComplexFloat,
   ComplexDouble, Bool, BFloat16, Undefined };
-enum class DeviceType : signed char { CPU, CUDA, XPU, HIP, MPS, Meta, PrivateUse1 };
+enum class DeviceType : signed char { CPU, CUDA, XPU, HIP, MPS, Meta, PrivateUse1, COMPILE_TIME_MAX_DEVICE_TYPES };
+std::string DeviceTypeName(DeviceType, bool = false);
 enum class MemoryFormat : signed char { Contiguous, Preserve, ChannelsLast, ChannelsLast3d };
 enum class Layout : signed char { Strided, Sparse };
 enum class DispatchKey { CPU, CUDA, XPU, Autograd, AutogradCUDA, AutogradXPU, CompositeImplicitAutograd };
@@ -226,6 +227,8 @@ struct AutogradMeta;
 struct NamedTensorMeta;
 struct Generator { template <class T> T *get() const; };
 
+namespace indexing { enum EllipsisIndexType { Ellipsis }; struct NoneT {}; constexpr NoneT None{}; struct Slice { Slice(); template <class A> Slice(A); template <class A, class B> Slice(A, B); template <class A, class B, class C> Slice(A, B, C); };
+  struct TensorIndex { template <class T> TensorIndex(T); }; }
 struct Tensor {
   Tensor(); Tensor(const Tensor &); Tensor &operator=(const Tensor &);
   Tensor &operator=(Scalar);
@@ -245,6 +248,7 @@ struct Tensor {
   template <class T> const T *const_data_ptr() const; const void *const_data_ptr() const;
   template <class T> T *mutable_data_ptr() const; void *mutable_data_ptr() const;
   template <class T> T item() const; Scalar item() const;
+  Tensor index(std::initializer_list<indexing::TensorIndex>) const; Tensor &index_put_(std::initializer_list<indexing::TensorIndex>, const Tensor &); Tensor &index_put_(std::initializer_list<indexing::TensorIndex>, Scalar);
   template <class T, size_t N> TensorAccessor<T, N> accessor() const;
   template <class T, size_t N, template <class> class P = DefaultPtrTraits> PackedTensorAccessor32<T, N, P> packed_accessor32() const;
   template <class T, size_t N, template <class> class P = DefaultPtrTraits> PackedTensorAccessor64<T, N, P> packed_accessor64() const;
@@ -338,6 +342,10 @@ std::tuple<Tensor, Tensor> min(const Tensor &, int64_t, bool = false);
 Tensor max(const Tensor &); Tensor min(const Tensor &); Tensor max(const Tensor &, const Tensor &); Tensor min(const Tensor &, const Tensor &);
 std::tuple<Tensor, Tensor> sort(const Tensor &, int64_t = -1, bool = false);
 std::tuple<Tensor, Tensor> topk(const Tensor &, int64_t, int64_t = -1, bool = true, bool = true);
+std::optional<Device> device_of(const Tensor &);
+std::tuple<Tensor, Tensor> _unique(const Tensor &, bool = true, bool = false);
+std::tuple<Tensor, Tensor, Tensor> unique_dim(const Tensor &, int64_t, bool = true, bool = false, bool = false);
+std::tuple<Tensor, Tensor, Tensor> unique_consecutive(const Tensor &, bool = false, bool = false, std::optional<int64_t> = {});
 std::tuple<Tensor, Tensor, Tensor> _unique2(const Tensor &, bool = true, bool = false, bool = false);
 std::vector<Tensor> split(const Tensor &, int64_t, int64_t = 0);
 std::vector<Tensor> chunk(const Tensor &, int64_t, int64_t = 0);
@@ -381,7 +389,6 @@ namespace numeric_csy {}
 template <class T> struct numeric_limits { static T lowest(); static T max(); static T lower_bound(); static T upper_bound(); };
 namespace native { template <class... A> Tensor copy(A &&...); template <class T> void fastAtomicAdd(T *, size_t, size_t, T, bool);
   template <class T> T WARP_SHFL(T, int, int = 32); }
-namespace indexing { struct Slice { Slice(); Slice(int64_t); Slice(int64_t, int64_t); }; enum EllipsisIndexType { Ellipsis }; struct NoneT {}; constexpr NoneT None{}; }
 struct CUDAGeneratorImpl { uint64_t seed(); uint64_t philox_offset_per_thread(); std::pair<uint64_t, uint64_t> philox_engine_inputs(uint64_t); void *philox_cuda_state(uint64_t); std::recursive_mutex *mutex_; };
 using CUDAGenerator = CUDAGeneratorImpl;
 struct PhiloxCudaState { uint64_t seed_, offset_; };
@@ -445,7 +452,7 @@ namespace impl { struct CUDAGuardImpl {}; }
 void device_synchronize(); int current_device(); int device_count();
 }  // namespace cuda
 using at::Tensor;
-struct IValue { template <class T> IValue(T); template <class T> T to() const; };
+struct IValue { IValue(); IValue(const IValue &); template <class T> IValue(const T &); template <class T> T to() const; int64_t toInt() const; double toDouble() const; bool toBool() const; at::Tensor toTensor() const; std::vector<int64_t> toIntVector() const; std::vector<double> toDoubleVector() const; std::vector<int64_t> toIntList() const; std::vector<at::Tensor> toTensorVector() const; std::string toStringRef() const; bool isNone() const; bool isTensor() const; };
 template <class T> struct List { List(); void push_back(T); size_t size() const; T operator[](size_t) const; std::vector<T> vec() const; };
 template <class K, class V> struct Dict {};
 }  // namespace c10
@@ -514,7 +521,7 @@ namespace py = pybind11;
 template <class... A> void csy_check(bool, const A &...);
 template <class... A> [[noreturn]] void csy_fail(const A &...);
 template <class A> void csy_error(A &&);
-#define TORCH_CHECK(...) csy_check(__VA_ARGS__)
+#define TORCH_CHECK(...) if (csy_check(__VA_ARGS__), false) {}
 #define TORCH_CHECK_EQ(a, b) csy_check((a) == (b))
 #define CHECK_EQ(a, b) csy_check((a) == (b))
 #define CHECK_NE(a, b) csy_check((a) != (b))
