@@ -220,6 +220,18 @@ inline c10::DeviceType device_type() {
   return detail::chosen() == detail::choice::xpu ? c10::DeviceType::XPU : c10::DeviceType::CPU;
 }
 #endif
+#if defined(CSY_HAS_TORCH)
+}  // namespace csy
+namespace at {}
+namespace csy::devices {
+/// PyTorch's constants for macros that paste their names, at::k##name: CUDA's is the device that kernels run on. With
+/// CSY_DEVICE=none it stays CUDA, which no tensor has.
+using namespace at;
+inline const c10::DeviceType kCUDA =
+    detail::chosen() == detail::choice::none ? c10::DeviceType::CUDA : csy::device_type();
+}  // namespace csy::devices
+namespace csy {
+#endif
 /// at::cuda::CUDAGuard and its relatives: makes a tensor's XPU the current one; nothing to do on the CPU.
 class device_guard {
  public:

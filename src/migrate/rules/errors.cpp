@@ -74,6 +74,28 @@ bool remove_check_pair(Unit& unit, std::size_t token) {
   return true;
 }
 
+/// Declarations of namespace scope with no other branch: helpers that only kernels call. nvcc leaves the bodies of
+/// kernels out on the host; here they compile there too, and need the helpers.
+bool hides_helpers(const Unit& unit, std::size_t directive) {
+  const auto& list = unit.source.directives();
+  const unsigned at = list[directive].span.begin;
+  for (const TopDecl& top : unit.facts.decls)
+    if (top.span.begin < at && at < top.span.end) return false;
+  int depth = 0;
+  for (std::size_t i = directive + 1; i < list.size(); ++i) {
+    if (depth == 0 && (list[i].name == "else" || list[i].name == "elif")) return false;
+    if (list[i].name == "endif" && depth-- == 0) {
+      for (const TopDecl& top : unit.facts.decls)
+        if (top.span.begin < list[i].span.begin && list[i].span.begin < top.span.end) return false;
+      for (std::size_t k = list[directive].last_token; k < list[i].first_token; ++k)
+        if (unit.source.is(k, "__device__") && !unit.source.tokens()[k].directive) return true;
+      return false;
+    }
+    if (list[i].name.starts_with("if")) ++depth;
+  }
+  return false;
+}
+
 }  // namespace
 
 void rule_errors(Unit& unit) {
@@ -117,7 +139,8 @@ void rule_errors(Unit& unit) {
 void rule_arch(Unit& unit) {
   const Source& source = unit.source;
   const auto& tokens = source.tokens();
-  for (const Directive& directive : source.directives()) {
+  for (std::size_t d = 0; d < source.directives().size(); ++d) {
+    const Directive& directive = source.directives()[d];
     if (directive.name != "if" && directive.name != "elif" && directive.name != "ifdef" && directive.name != "ifndef")
       continue;
     const std::size_t word = directive.first_token + 1;
@@ -130,7 +153,9 @@ void rule_arch(Unit& unit) {
       const bool compiler = source.is(i, "__CUDACC__") || source.is(i, "__NVCC__") || source.is(i, "CUDA_HAS_FP16");
       if (!arch && !compiler) continue;
       if (source.is(i, "CUDA_HAS_FP16")) continue;
-      const char* value = arch ? "CSY_ON_DEVICE" : "1";
+      const bool alone = directive.name == "ifdef" || (directive.name == "if" && source.is(word, "defined") &&
+                                                       directive.last_token <= word + 4);
+      const char* value = arch && !(alone && hides_helpers(unit, d)) ? "CSY_ON_DEVICE" : "1";
       if (directive.name == "ifdef" || directive.name == "ifndef") {
         unit.edits.replace({tokens[word].begin, tokens[i].end},
                            std::string("if ") + (directive.name == "ifndef" ? "!" : "") + value, "arch", true);

@@ -78,6 +78,13 @@ void rule_torch_device(Unit& unit) {
     }
     if (!source.is_word(i) || source.is(i - 1, "::") || source.is(i - 1, ".") || unit.edits.covers(tokens[i].begin))
       continue;
+    // at::k##device in a macro: the table behind it has entries by kind of device.
+    if (kTorchScopes.count(source.word(i)) > 0 && source.is(i + 1, "::") && source.is(i + 2, "k") &&
+        source.is(i + 3, "#") && source.is(i + 4, "#") && tokens[i].directive) {
+      unit.rename(i, "csy::devices", "torch-device");
+      unit.find(1906, i, "");
+      continue;
+    }
     if (const std::size_t last = cuda_device(source, i); last != 0 && !unit.facts.own_names.count(tokens[i].begin)) {
       unit.edits.replace({tokens[i].begin, tokens[last].end}, "csy::device_type()", "torch-device", true);
     } else if ((source.is(i, "torch") || source.is(i, "at")) && source.is(i + 1, "::") && source.is(i + 2, "CUDA") &&

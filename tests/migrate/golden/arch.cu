@@ -19,3 +19,21 @@ __global__ void only_arch(double *p, int *w) {
   *w = where_arch();
 }
 #endif
+#ifdef __CUDA_ARCH__
+__device__ void helper_arch(double *p) {
+#if __CUDA_ARCH__ < 600
+  *p += 2;
+#endif
+  *p += 1;
+}
+#endif
+template <typename T>
+__global__ void calls_arch(T *p) {
+  helper_arch(p);
+}
+long version_arch() {
+#if defined(CUDA_VERSION) && CUDA_VERSION >= 11000
+  return CUDA_VERSION;
+#endif
+  return CUDART_VERSION;
+}
