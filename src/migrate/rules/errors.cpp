@@ -153,8 +153,8 @@ void rule_arch(Unit& unit) {
       const bool compiler = source.is(i, "__CUDACC__") || source.is(i, "__NVCC__") || source.is(i, "CUDA_HAS_FP16");
       if (!arch && !compiler) continue;
       if (source.is(i, "CUDA_HAS_FP16")) continue;
-      const bool alone = directive.name == "ifdef" || (directive.name == "if" && source.is(word, "defined") &&
-                                                       directive.last_token <= word + 4);
+      const bool alone = directive.name == "ifdef" ||
+                         (directive.name == "if" && source.is(word, "defined") && directive.last_token <= word + 4);
       const char* value = arch && !(alone && hides_helpers(unit, d)) ? "CSY_ON_DEVICE" : "1";
       if (directive.name == "ifdef" || directive.name == "ifndef") {
         unit.edits.replace({tokens[word].begin, tokens[i].end},
