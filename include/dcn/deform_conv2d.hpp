@@ -60,7 +60,10 @@ struct DeformConv2dDesc {
   bool mask_is_logit = false;   ///< apply a sigmoid to the mask while it is read (DCNv2's conv_offset_mask)
   Activation activation = Activation::kNone;
   bool allow_tf32 = false;  ///< f32 tensors: products may be rounded to tf32 where the device has matrix units for it
-  std::string force_variant{};    ///< empty: environment DCN_FORCE_VARIANT, else the first that suits
+  std::string force_variant{};  ///< empty: environment DCN_FORCE_VARIANT, else the first that suits
+  /// Most scratch memory for channels-last copies of tensors that are not, a few pictures at a time. Kernels for GPUs
+  /// make them, which read several times faster then; without room for one picture they read the tensors as they are.
+  std::size_t staging_bytes = std::size_t{64} << 20U;
   bool force_wide_index = false;  ///< 64-bit index arithmetic although the sizes do not need it
 };
 

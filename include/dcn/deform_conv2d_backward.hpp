@@ -51,7 +51,10 @@ struct DeformConv2dBackwardDesc {
   /// Runs on the same device with the same inputs give the same bits. Variants that do not promise it decline.
   bool deterministic = false;
   bool allow_tf32 = false;  ///< f32 tensors: products may be rounded to tf32 where the device has matrix units for it
-  std::string force_variant{};    ///< empty: environment DCN_FORCE_VARIANT_BACKWARD, else the first that suits
+  std::string force_variant{};  ///< empty: environment DCN_FORCE_VARIANT_BACKWARD, else the first that suits
+  /// Most scratch memory for channels-last copies of tensors that are not, a few pictures at a time. Kernels for GPUs
+  /// make them, which read several times faster then; without room for one picture they read the tensors as they are.
+  std::size_t staging_bytes = std::size_t{64} << 20U;
   bool force_wide_index = false;  ///< 64-bit index arithmetic although the sizes do not need it
 };
 

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "dcn/status.hpp"
 #include "kernels/conv_pack_args.hpp"
+#include "ops/channels_last.hpp"
 #include "ops/check.hpp"
 #include "ops/deform_conv2d_plan.hpp"
 #include "runtime/kernel.hpp"
@@ -63,7 +65,10 @@ struct DeformConv2dPlan::State {
   DeviceBuffer weight;   // packed, or a copy for the reference
   DeviceBuffer bias;
   DeviceBuffer zeros;
+  std::optional<ops::ChannelsLast> staging;
   bool has_weights = false;
+
+  void run_tiled(DeformConv2dArgs args) const;
 };
 
 DeformConv2dPlan::DeformConv2dPlan(Queue queue, const DeformConv2dDesc& desc) {
@@ -95,6 +100,9 @@ DeformConv2dPlan::DeformConv2dPlan(Queue queue, const DeformConv2dDesc& desc) {
   state.bias = DeviceBuffer(state.queue, state.schedule.packed_bias_elements * sizeof(float));
   state.zeros = DeviceBuffer(state.queue, state.schedule.zero_elements * size_of(type));
   state.queue.fill(state.zeros.data(), 0, state.zeros.bytes());
+  if (state.schedule.staged_pictures != 0) {
+    state.staging.emplace(state.queue, desc.tensors.input, state.schedule.staged_pictures, state.schedule.index);
+  }
 }
 
 DeformConv2dPlan::~DeformConv2dPlan() = default;
@@ -189,21 +197,46 @@ void DeformConv2dPlan::run(const DeformConv2dTensors& tensors) const {
     runtime::launch(state.queue, state.kernel, runtime::range_elements(elements), args);
     return;
   }
-  auto group_size = static_cast<std::size_t>(state.schedule.lanes);
   if (state.schedule.variant.kernel == Kernel::kTiled) {
-    const ops::ConvTile& tile = state.schedule.variant.tile;
-    group_size *= static_cast<std::size_t>(tile.row_teams) * static_cast<std::size_t>(tile.column_teams);
-    args.wide_input = args.wide_input != 0 && ops::is_aligned(tensors.input.data) ? 1 : 0;
-    args.wide_output = args.wide_output != 0 && ops::is_aligned(tensors.output.data) ? 1 : 0;
+    state.run_tiled(args);
+    return;
   }
   runtime::launch(state.queue, state.kernel,
-                  runtime::range_2d({state.schedule.slices, state.schedule.tiles}, {1, group_size}), args,
-                  state.schedule.local_bytes);
+                  runtime::range_2d({state.schedule.slices, state.schedule.tiles},
+                                    {1, static_cast<std::size_t>(state.schedule.lanes)}),
+                  args, state.schedule.local_bytes);
+}
+
+void DeformConv2dPlan::State::run_tiled(DeformConv2dArgs args) const {
+  const ops::ConvTile& tile = schedule.variant.tile;
+  const auto threads = static_cast<std::size_t>(schedule.lanes * tile.row_teams * tile.column_teams);
+  const auto element = static_cast<long long>(size_of(desc.tensors.input.type));
+  const long long batch = args.batch;
+  const long long step = staging ? schedule.staged_pictures : batch;
+  const DeformConv2dArgs call = args;
+  for (long long first = 0; first < batch; first += step) {
+    const auto at = [&](const void* data, const long long(&stride)[4]) -> const void* {
+      return data == nullptr ? nullptr : static_cast<const unsigned char*>(data) + first * stride[0] * element;
+    };
+    args.batch = std::min(step, batch - first);
+    if (staging) args.input = staging->run(call.input, first, args.batch);
+    args.offset = at(call.offset, call.offset_stride);
+    args.mask = at(call.mask, call.mask_stride);
+    args.output = static_cast<unsigned char*>(call.output) + first * call.output_stride[0] * element;
+    args.wide_input = call.wide_input != 0 && ops::is_aligned(args.input) ? 1 : 0;
+    args.wide_output = call.wide_output != 0 && ops::is_aligned(args.output) ? 1 : 0;
+    const std::size_t tiles = div_up(static_cast<std::size_t>(args.batch * args.out_height * args.out_width),
+                                     static_cast<std::size_t>(tile.pixels));
+    runtime::launch(queue, kernel, runtime::range_2d({schedule.slices, tiles}, {1, threads}), args,
+                    schedule.local_bytes);
+  }
 }
 
 const std::string& DeformConv2dPlan::variant() const noexcept { return state_->variant; }
 
-std::size_t DeformConv2dPlan::scratch_bytes() const noexcept { return state_->zeros.bytes(); }
+std::size_t DeformConv2dPlan::scratch_bytes() const noexcept {
+  return state_->zeros.bytes() + (state_->staging ? state_->staging->bytes() : 0);
+}
 
 std::size_t DeformConv2dPlan::local_bytes() const noexcept { return state_->schedule.local_bytes; }
 
@@ -212,9 +245,12 @@ std::string DeformConv2dPlan::describe() const {
   const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
   if (schedule.variant.kernel == Kernel::kReference) return fmt::format("{}, {} indices", schedule.variant.name, index);
   if (schedule.variant.kernel == Kernel::kTiled) {
-    return fmt::format("{}, {} tiles x {} slices, {}, {} lanes, {} indices, {} bytes of local memory",
+    return fmt::format("{}, {} tiles x {} slices, {}, {} lanes, {} indices, {} bytes of local memory{}",
                        schedule.variant.name, schedule.tiles, schedule.slices, ops::describe(schedule.matrix),
-                       schedule.lanes, index, schedule.local_bytes);
+                       schedule.lanes, index, schedule.local_bytes,
+                       schedule.staged_pictures == 0
+                           ? ""
+                           : fmt::format(", {} pictures at a time as channels-last", schedule.staged_pictures));
   }
   return fmt::format(
       "{}, {} tiles of {} pixels x {} slices of {} panels, {} lanes, {} indices, {} bytes of local memory",

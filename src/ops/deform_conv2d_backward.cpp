@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "dcn/status.hpp"
+#include "ops/channels_last.hpp"
 #include "ops/check.hpp"
 #include "ops/deform_conv2d_backward_plan.hpp"
 #include "ops/deform_conv2d_plan.hpp"
@@ -125,6 +127,7 @@ struct DeformConv2dBackwardPlan::State {
   runtime::Kernel input, position, weight, bias;
   runtime::Kernel pack, fused, part_bias;  // `fused` is the tiled variants' kernel, too
   DeviceBuffer scratch;
+  std::optional<ops::ChannelsLast> input_staging, grad_output_staging;
 };
 
 void DeformConv2dBackwardPlan::State::get_reference() {
@@ -155,6 +158,9 @@ void DeformConv2dBackwardPlan::State::get_tiled() {
   if (wanted.grad_input && !schedule.tiled.direct_input) input = kernel("deform_conv2d_backward_tiled_input");
   if (wants_position()) position = kernel("deform_conv2d_backward_tiled_position");
   if (wanted.grad_weight || wanted.grad_bias) weight = kernel("deform_conv2d_backward_tiled_weight");
+  const std::int64_t pictures = schedule.tiled.pictures;
+  if (schedule.stage_input) input_staging.emplace(queue, wanted.input, pictures, schedule.index);
+  if (schedule.stage_grad_output) grad_output_staging.emplace(queue, wanted.grad_output, pictures, schedule.index);
 }
 
 DeformConv2dBackwardPlan::DeformConv2dBackwardPlan(Queue queue, const DeformConv2dBackwardDesc& desc) {
@@ -252,9 +258,10 @@ void DeformConv2dBackwardPlan::State::run_tiled(const DeformConv2dBackwardArgs& 
   DeformConv2dBackwardTiledArgs args = schedule.tiled;
   args.call = call;
   place_scratch(args);
-  if (args.direct_input != 0) args.input_sums = static_cast<float*>(call.grad_input);
   runtime::Kernel main = fused;
-  if (schedule.wide && !(ops::is_aligned(call.input) && ops::is_aligned(call.grad_output))) {
+  const bool aligned =
+      (input_staging || ops::is_aligned(call.input)) && (grad_output_staging || ops::is_aligned(call.grad_output));
+  if (schedule.wide && !aligned) {
     DeformConv2dBackwardSchedule narrow = schedule;
     narrow.wide = false;
     main = runtime::get_kernel(queue, request(narrow, desc.tensors.input.type, "deform_conv2d_backward_tiled"));
@@ -274,6 +281,21 @@ void DeformConv2dBackwardPlan::State::run_tiled(const DeformConv2dBackwardArgs& 
   const int launch_slices = args.slices;
   for (args.first_picture = 0; args.first_picture < call.batch; args.first_picture += launch_pictures) {
     args.pictures = std::min<std::int64_t>(launch_pictures, call.batch - args.first_picture);
+    // Of sums, pictures are counted from the launch's first.
+    if (args.direct_input != 0) {
+      args.input_sums = static_cast<float*>(call.grad_input) + args.first_picture * args.input_sum_step[0];
+    }
+    // Of tensors they are counted from the tensor's first, which would lie in front of the staged ones.
+    const auto stage = [&](const ops::ChannelsLast& staging, const void* source, const long long(&stride)[4]) {
+      const auto at = reinterpret_cast<std::uintptr_t>(staging.run(source, args.first_picture, args.pictures));
+      const auto before =
+          static_cast<std::uintptr_t>(args.first_picture * stride[0]) * size_of(desc.tensors.input.type);
+      return reinterpret_cast<const void*>(at - before);
+    };
+    if (input_staging) args.call.input = stage(*input_staging, call.input, call.input_stride);
+    if (grad_output_staging) {
+      args.call.grad_output = stage(*grad_output_staging, call.grad_output, call.grad_output_stride);
+    }
     queue.fill(args.position_sums, 0, schedule.position_bytes);
     for (args.first_slice = 0; args.first_slice < args.all_slices; args.first_slice += launch_slices) {
       args.slices = std::min(launch_slices, args.all_slices - args.first_slice);
@@ -337,7 +359,10 @@ void DeformConv2dBackwardPlan::run(const DeformConv2dBackwardTensors& tensors) {
 
 const std::string& DeformConv2dBackwardPlan::variant() const noexcept { return state_->variant; }
 
-std::size_t DeformConv2dBackwardPlan::scratch_bytes() const noexcept { return state_->scratch.bytes(); }
+std::size_t DeformConv2dBackwardPlan::scratch_bytes() const noexcept {
+  const auto bytes = [](const std::optional<ops::ChannelsLast>& staging) { return staging ? staging->bytes() : 0; };
+  return state_->scratch.bytes() + bytes(state_->input_staging) + bytes(state_->grad_output_staging);
+}
 
 std::string DeformConv2dBackwardPlan::describe() const {
   const DeformConv2dBackwardSchedule& schedule = state_->schedule;
@@ -345,11 +370,12 @@ std::string DeformConv2dBackwardPlan::describe() const {
   if (schedule.variant.kernel == BackwardKernel::kTiled) {
     const DeformConv2dBackwardTiledArgs& args = schedule.tiled;
     return fmt::format(
-        "{}, launches of {} slices and {} pictures, {} output slices, {} ranges of {} tiles, grad_input {}, {}, {} "
+        "{}, launches of {} slices and {} pictures{}, {} output slices, {} ranges of {} tiles, grad_input {}, {}, {} "
         "lanes, {} indices, {} bytes of local memory, {} of scratch",
-        schedule.variant.name, args.slices, args.pictures, args.output_slices, schedule.ranges, args.range_tiles,
-        args.direct_input != 0 ? "direct" : "by sums", ops::describe(schedule.matrix), schedule.lanes, index,
-        schedule.local_bytes, schedule.scratch_bytes());
+        schedule.variant.name, args.slices, args.pictures,
+        schedule.stage_input || schedule.stage_grad_output ? " as channels-last" : "", args.output_slices,
+        schedule.ranges, args.range_tiles, args.direct_input != 0 ? "direct" : "by sums",
+        ops::describe(schedule.matrix), schedule.lanes, index, schedule.local_bytes, scratch_bytes());
   }
   if (schedule.variant.kernel == BackwardKernel::kReference) {
     return fmt::format("{}, {} indices, {} bytes of scratch", schedule.variant.name, index, schedule.scratch_bytes());

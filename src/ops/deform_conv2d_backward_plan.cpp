@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dcn/status.hpp"
+#include "ops/channels_last.hpp"
 #include "ops/deform_conv2d_plan.hpp"
 #include "ops/rounding.hpp"
 #include "runtime/verbose.hpp"
@@ -333,6 +334,33 @@ void plan_tiled(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwa
                           std::array<std::int64_t, 4>{height * width * channels, 1, width * channels, channels};
   constexpr std::int64_t kFloat = sizeof(float);
 
+  // What is not channels-last is copied, a launch's pictures at a time.
+  const std::int64_t input_cut = std::gcd(
+      std::gcd(channels / desc.params.groups, channels / desc.params.deformable_groups), std::int64_t{variant.panel});
+  const std::int64_t output_cut = std::gcd(outputs, std::int64_t{variant.out_rows});
+  std::int64_t staged = std::max<std::int64_t>(batch, 1);
+  const auto wants_staging = [&](const TensorView& view, std::int64_t cut) {
+    const bool wants = !is_wide(view, cut) && is_wide(staged_view(view), cut);
+    if (wants) staged = std::min(staged, staged_pictures(view, desc.staging_bytes / 2));
+    return wants;
+  };
+  schedule.stage_input = wants_staging(tensors.input, input_cut);
+  schedule.stage_grad_output = wants_staging(tensors.grad_output, output_cut);
+  const bool input_is_wide = schedule.stage_input || is_wide(tensors.input, input_cut);
+  const bool grad_output_is_wide = schedule.stage_grad_output || is_wide(tensors.grad_output, output_cut);
+  if (staged == 0 || !input_is_wide || !grad_output_is_wide) {
+    schedule.stage_input = schedule.stage_grad_output = false;
+    staged = std::max<std::int64_t>(batch, 1);
+  }
+  const auto restride = [](const TensorView& view, long long(&to)[4]) {
+    const TensorView dense = staged_view(view);
+    std::copy(dense.strides.begin(), dense.strides.end(), to);
+  };
+  if (schedule.stage_input) restride(tensors.input, schedule.args.call.input_stride);
+  if (schedule.stage_grad_output) restride(tensors.grad_output, schedule.args.call.grad_output_stride);
+  schedule.wide = (schedule.stage_input || is_wide(tensors.input, input_cut)) &&
+                  (schedule.stage_grad_output || is_wide(tensors.grad_output, output_cut));
+
   // As many pictures, then slices, of a launch as the bound of the scratch allows for.
   const std::int64_t position_bytes = tensors.grad_offset || tensors.grad_mask ? pixels * planes * 3 * kFloat : 0;
   const std::int64_t slice_bytes = tensors.grad_input && !direct ? height * width * variant.panel * kFloat : 0;
@@ -340,8 +368,7 @@ void plan_tiled(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwa
   const std::int64_t launch_slices =
       slice_bytes == 0 ? slices : std::clamp<std::int64_t>(room / slice_bytes, 1, slices);
   const std::int64_t picture_bytes = std::max<std::int64_t>(1, position_bytes + launch_slices * slice_bytes);
-  const std::int64_t most_pictures =
-      std::clamp<std::int64_t>(kLaunchScratch / picture_bytes, 1, std::max<std::int64_t>(batch, 1));
+  const std::int64_t most_pictures = std::clamp<std::int64_t>(kLaunchScratch / picture_bytes, 1, staged);
   // As many launches, but of even size.
   const std::int64_t pictures = batch == 0 ? 1 : div_up(batch, div_up(batch, most_pictures));
 
@@ -350,12 +377,12 @@ void plan_tiled(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwa
   const std::int64_t input_elements = pictures * height * width * launch_slices * variant.panel;
   schedule.matrix = backward_matrix(desc, device);
   schedule.ptx = device.ptx;
-  const DataType staged = staged_type(type, schedule.matrix);
+  const DataType packed_type = staged_type(type, schedule.matrix);
   schedule.depth = tiled_depth(desc.tensors.input.type);
   schedule.lanes = device.lanes;
   schedule.index = choose_index(
       desc, {weight_elements, slice_bytes == 0 ? 0 : input_elements, (pictures * pixels + variant.rows) * planes * 3});
-  schedule.local_bytes = backward_tiled_local_bytes(variant, schedule.index, schedule.depth, staged);
+  schedule.local_bytes = backward_tiled_local_bytes(variant, schedule.index, schedule.depth, packed_type);
 
   const std::int64_t tiles = div_up(pictures * pixels, variant.rows);
   const std::int64_t shares = launch_slices * output_slices * taps;
@@ -369,9 +396,6 @@ void plan_tiled(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwa
   args.all_slices = static_cast<int>(slices);
   args.output_slices = static_cast<int>(output_slices);
   args.direct_input = direct ? 1 : 0;
-  const std::int64_t cut = std::gcd(channels / desc.params.groups, channels / desc.params.deformable_groups);
-  schedule.wide = is_wide(tensors.input, std::gcd(cut, std::int64_t{variant.panel})) &&
-                  is_wide(tensors.grad_output, std::gcd(outputs, std::int64_t{variant.out_rows}));
   if (direct) {
     args.input_sum_step[0] = tensors.grad_input->strides[0];
     args.input_sum_step[1] = tensors.grad_input->strides[2];
@@ -383,7 +407,7 @@ void plan_tiled(DeformConv2dBackwardSchedule& schedule, const DeformConv2dBackwa
     if (tensors.grad_input) schedule.input_bytes = aligned(input_elements, sizeof(float));
   }
   const bool position = position_bytes != 0;
-  if (tensors.grad_input || position) schedule.packed_bytes = aligned(weight_elements, size_of(staged));
+  if (tensors.grad_input || position) schedule.packed_bytes = aligned(weight_elements, size_of(packed_type));
   if (tensors.grad_weight) schedule.weight_bytes = aligned(weight_elements, sizeof(float));
   if (position) schedule.position_bytes = aligned(pictures * pixels * planes * 3, sizeof(float));
   if (tensors.grad_bias) schedule.bias_bytes = aligned(tensors.weight.sizes[0], sizeof(float));

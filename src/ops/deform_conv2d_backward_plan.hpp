@@ -53,8 +53,10 @@ struct DeformConv2dBackwardSchedule {
   MatrixShape matrix{};                   ///< rows is 0 for plain multiply-adds
   bool ptx = false;                       ///< kernels/atomic_add.hpp
   bool wide = false;                      ///< DCN_WIDE, but for the tensors' addresses
-  int depth = 0;                          ///< outputs of one step
-  std::size_t ranges = 0;                 ///< of output pixels
+  bool stage_input = false;               ///< a launch's pictures are copied to channels-last scratch first
+  bool stage_grad_output = false;
+  int depth = 0;           ///< outputs of one step
+  std::size_t ranges = 0;  ///< of output pixels
   // Parts of the scratch, in bytes, in this order.
   std::size_t input_bytes = 0;     ///< sums of grad_input
   std::size_t packed_bytes = 0;    ///< weights

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dcn/status.hpp"
+#include "ops/channels_last.hpp"
 #include "ops/rounding.hpp"
 #include "runtime/verbose.hpp"
 
@@ -205,7 +206,17 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
   schedule.args.slices_per_group = static_cast<int>(slices);
   schedule.args.panels_per_group = static_cast<int>(slices);
   schedule.args.steps_per_group = static_cast<int>(steps);
-  schedule.args.wide_input = is_wide(desc.tensors.input, common_cut(params, channels)) ? 1 : 0;
+  const TensorView& input = desc.tensors.input;
+  const std::int64_t cut = common_cut(params, channels);
+  schedule.args.wide_input = is_wide(input, cut) ? 1 : 0;
+  if (schedule.args.wide_input == 0 && is_wide(staged_view(input), cut)) {
+    schedule.staged_pictures = staged_pictures(input, desc.staging_bytes);
+    if (schedule.staged_pictures != 0) {
+      schedule.args.wide_input = 1;
+      const TensorView staged = staged_view(input);
+      std::copy(staged.strides.begin(), staged.strides.end(), schedule.args.input_stride);
+    }
+  }
   schedule.args.wide_output = is_wide(desc.tensors.output, std::gcd(outputs, std::int64_t{tile.outputs})) ? 1 : 0;
   schedule.lanes = device.lanes;
   schedule.chunk = depth;

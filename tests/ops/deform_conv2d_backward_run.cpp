@@ -202,6 +202,7 @@ BackwardResult run_backward(const DeformConv2dCase& c, const DeformConv2dInputs&
   desc.deterministic = options.deterministic;
   desc.force_variant = options.variant;
   desc.force_wide_index = options.wide;
+  desc.staging_bytes = few_staging_bytes(c, type);
 
   GradientSet wanted = options.wanted;
   wanted[2] = wanted[2] && c.mask;

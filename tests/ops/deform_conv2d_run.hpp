@@ -3,6 +3,7 @@
 /// its run on the device.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,10 @@ struct DeformConv2dResult {
                                                DataType type, const std::string& variant, bool wide = false);
 
 /// Largest difference, with NaN where only one of them has NaN counting as infinity.
+/// DeformConv2dDesc::staging_bytes that let channels-last copies be made of all pictures, of one or two at a time, or
+/// of none, by the case's seed.
+[[nodiscard]] std::size_t few_staging_bytes(const DeformConv2dCase& c, DataType type);
+
 [[nodiscard]] double largest_difference(const HostTensor& a, const HostTensor& b);
 [[nodiscard]] double largest_magnitude(const HostTensor& a);
 

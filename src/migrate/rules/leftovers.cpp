@@ -134,6 +134,7 @@ void rule_barrier_check(Unit& unit) {
       }
     if (barrier == last) continue;
     std::set<std::string> varying;
+    std::vector<std::size_t> returns;
     for (std::size_t i = first; i < barrier; ++i) {
       if (!source.is(i, "if") || !source.is(i + 1, "(") || source.tokens()[i].directive) continue;
       const auto paren = source.close(i + 1);
@@ -147,10 +148,16 @@ void rule_barrier_check(Unit& unit) {
       if (varying.empty()) varying = varying_words(source, first, last);
       for (std::size_t k = i + 2; k < *paren; ++k)
         if (varying.count(std::string(source.word(k))) > 0) {
-          unit.find(1007, i, "");
+          returns.push_back(i);
           break;
         }
     }
+    if (returns.empty()) continue;
+    // Between the braces of the body.
+    const std::size_t open = source.is(first, "{") ? first + 1 : first;
+    const std::size_t close = source.is(last, "}") ? last : last - 1;
+    const bool kept = keep_threads_to_barriers(unit, open, close, varying);
+    for (const std::size_t i : returns) unit.find(kept ? 1907 : 1007, i, "");
   }
 }
 
