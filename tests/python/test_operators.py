@@ -296,6 +296,42 @@ def test_calls_keep_the_order_of_the_current_stream(device):
         assert grad.min() == grad.max() == 2
 
 
+def test_a_recorded_step_can_be_replayed(device):
+    """What a CUDA graph recorded computes with what the tensors hold at the replay (elsewhere the step is run again)."""
+    case = CASES[2]
+    fixed = [v.requires_grad_(i < 5) for i, v in enumerate(tensors(case, seed=1, channels_last=True, device=device))]
+    grads = [torch.zeros_like(v) for v in fixed[:5]]
+    output = torch.zeros_like(fixed[5])
+
+    def step():
+        results = run(deform_conv2d, case, fixed)
+        for kept, result in zip((output, *grads), results):
+            kept.copy_(result)
+
+    replay = step
+    if device == "cuda":
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):  # compiles, and leaves the scratch
+                step()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            step()
+        replay = graph.replay
+    for seed in (2, 3):
+        values = tensors(case, seed=seed, channels_last=True, device=device)
+        with torch.no_grad():
+            for kept, value in zip(fixed, values):
+                kept.copy_(value)
+        for kept in (output, *grads):
+            kept.zero_()
+        replay()
+        for name, got, wanted in zip(NAMES, (output, *grads), theirs(case, values)):
+            assert error(got, wanted) < 3e-5, (seed, name)
+
+
 # What PyTorch demands
 
 

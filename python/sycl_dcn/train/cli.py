@@ -240,8 +240,9 @@ def run(args) -> int:
                             flip_vertical=args.flip_vertical, mosaic=args.mosaic, mixup=args.mixup,
                             cutout=args.cutout, cast=args.cast, colour=args.colour, noise=args.noise,
                             mosaic_scale=args.mosaic_scale)
-    # A CUDA graph records what one stream does; work that SYCL submits is not promised to be part of it.
-    graph = not args.no_graph and implementation(device.type) != "sycl_dcn"
+    # A CUDA graph records what one stream does. torchvision's kernels go to the default stream, whatever PyTorch's current one
+    # is (pytorch/vision#9513): none would be part of it, and the losses become NaN.
+    graph = not args.no_graph and implementation(device.type) != "torchvision"
     trainer = Trainer(config, augment, train, device, rank, world, graph=graph)
     if initial:
         trainer.initialise(initial)
