@@ -3,6 +3,8 @@
 
     bench/gpu                          needs: PyTorch for CUDA, torchvision, sycl_dcn, the oneAPI plugin for NVIDIA GPUs
     bench/gpu --batch 1 --out /tmp/try
+    bench/gpu --networks               whole CenterNets instead, beside PyTorch's with torchvision's operator; needs the
+                                       library that bench/run builds, or DCN_BENCH_LIBRARY with its name
 
 All get the same tensors and must give the same numbers first. Then they run in turn, several calls back to back each time, as
 torchvision's kernels launch on the default stream, which a CUDA graph would leave out. Medians are compared; the spread is
@@ -164,18 +166,79 @@ def table(results, what):
     return "\n".join(lines)
 
 
+def run_networks(batches, samples):
+    """resdcn_18 and dla_34 at 512 x 512 with random weights: ours beside PyTorch's, heads compared first."""
+    import tempfile
+
+    import network
+    import numpy as np
+    import ours
+    lines = ["| network | type | batch | sycl-dcn, ms | PyTorch, torchvision, ms | ratio | largest difference |",
+             "| --- | --- | --- | --- | --- | --- | --- |"]
+    results = []
+    for arch in ("resdcn_18", "dla_34"):
+        with tempfile.TemporaryDirectory() as name:
+            file, module = network.make_model(pathlib.Path(name), arch)
+            module = module.cuda().to(memory_format=torch.channels_last)
+            for batch in batches:
+                picture = np.random.default_rng(0).standard_normal((batch, 3, network.SIDE, network.SIDE), np.float32)
+                image = torch.from_numpy(picture).cuda().to(memory_format=torch.channels_last)
+                for kind, bf16 in (("fp32", False), ("bf16", True)):
+                    work = ours.Network(file, picture, device="cuda", bf16=bf16)
+                    heads = {}
+
+                    def peer(bf16=bf16, image=image, heads=heads):
+                        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+                            heads.update(module(image))
+
+                    peer()
+                    work()
+                    difference = max(
+                        float(np.abs(work.head(head, channels) - heads[head].float().cpu().numpy()).max() /
+                              heads[head].float().abs().max().item()) for head, channels in network.HEADS.items())
+                    limit = TOLERANCE[torch.bfloat16 if bf16 else torch.float32]
+                    if not difference <= limit:
+                        raise SystemExit(f"{arch}, {kind}: heads differ by {difference:.2e} of their largest value")
+                    found = {who: summary(times) for who, times in measure({OURS: work, "PyTorch": peer}, samples).items()}
+                    results.append({"network": arch, "type": kind, "batch": batch, "difference": difference, **found})
+                    cells = [f"{found[who]['median_us'] / 1e3:.2f} ±{found[who]['spread_us'] / 1e3:.2f}"
+                             for who in (OURS, "PyTorch")]
+                    ratio = found["PyTorch"]["median_us"] / found[OURS]["median_us"]
+                    lines.append(f"| {arch} | {kind} | {batch} | {cells[0]} | {cells[1]} | {ratio:.2f} | {difference:.1e} |")
+                    print(lines[-1], file=sys.stderr, flush=True)
+    return results, "\n".join(lines)
+
+
+def write(arguments, name, results, text):
+    """NAME.json and NAME.md, and the text on standard output."""
+    device = torch.cuda.get_device_name()
+    date = datetime.date.today().isoformat()
+    text = f"{device}, {date}, PyTorch {torch.__version__}, torchvision {torchvision.__version__}. {text}"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / f"{name}.md").write_text(text + "\n")
+    (arguments.out / f"{name}.json").write_text(json.dumps({"device": device, "date": date, "batch": arguments.batch,
+                                                            "torch": torch.__version__, "results": results},
+                                                           indent=1) + "\n")
+    print(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--samples", type=int, default=15, help="of each implementation and shape")
     parser.add_argument("--types", default="fp16,bf16,fp32", help="comma-separated")
     parser.add_argument("--skip-training", action="store_true", help="forward only")
+    parser.add_argument("--networks", action="store_true", help="whole networks, of batch 1 and --batch")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("."), help="folder for gpu.json and gpu.md")
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("this PyTorch sees no CUDA device: install one built for CUDA, on a machine with an NVIDIA GPU")
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = False  # the operator's own arithmetic
+    if arguments.networks:
+        results, text = run_networks((1, arguments.batch), arguments.samples)
+        write(arguments, "networks", results, "Whole networks at 512 x 512.\n\n" + text)
+        return
     made = makers()
     wanted = arguments.types.split(",")
     results = []
@@ -195,17 +258,10 @@ def main():
                 result["training"] = run_all(works, max(3, arguments.samples // 3))
             results.append(result)
             print(json.dumps(result), file=sys.stderr, flush=True)
-    device = torch.cuda.get_device_name()
-    date = datetime.date.today().isoformat()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    text = f"{device}, {date}, batch {arguments.batch}, PyTorch {torch.__version__}, torchvision {torchvision.__version__}.\n\n"
-    text += "Forward:\n\n" + table(results, "forward")
+    text = f"Batch {arguments.batch}.\n\nForward:\n\n" + table(results, "forward")
     if not arguments.skip_training:
         text += "\n\nForward and backward:\n\n" + table(results, "training")
-    (arguments.out / "gpu.md").write_text(text + "\n")
-    (arguments.out / "gpu.json").write_text(json.dumps({"device": device, "date": date, "batch": arguments.batch,
-                                                        "torch": torch.__version__, "results": results}, indent=1) + "\n")
-    print(text)
+    write(arguments, "gpu", results, text)
 
 
 if __name__ == "__main__":

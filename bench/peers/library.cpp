@@ -1,8 +1,11 @@
 /// \file library.cpp
 /// Our operator, our networks and oneDNN's plain convolution as C functions, so that peers.py times them in the process
-/// of the others, in turn. All memory is the caller's ordinary memory; everything runs on the CPU device.
+/// of the others, in turn. All memory is the caller's ordinary memory; layers run on the CPU device, networks on any.
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "../plain_network.hpp"
 #include "centernet/model.hpp"
@@ -42,12 +45,31 @@ struct Deformable : Work {
 };
 
 struct Network : Work {
+  explicit Network(dcn::Queue on) : queue(std::move(on)) {}
   void run() override {
     executor->run();
-    cpu_queue().wait();
+    queue.wait();
   }
+  dcn::Queue queue;
   std::unique_ptr<dcn::nn::Executor> executor;
 };
+
+std::size_t bytes_of(const TensorView& view) { return static_cast<std::size_t>(view.elements()) * sizeof(float); }
+
+/// Calls `visit` with the place of each element in a dense f32 tensor of the view's strides, in the order N, C, H, W.
+template <typename Visit>
+void for_each(const TensorView& view, Visit visit) {
+  for (std::int64_t n = 0; n < view.sizes[0]; ++n) {
+    for (std::int64_t c = 0; c < view.sizes[1]; ++c) {
+      for (std::int64_t y = 0; y < view.sizes[2]; ++y) {
+        for (std::int64_t x = 0; x < view.sizes[3]; ++x) {
+          visit(static_cast<std::size_t>(n * view.strides[0] + c * view.strides[1] + y * view.strides[2] +
+                                         x * view.strides[3]));
+        }
+      }
+    }
+  }
+}
 
 template <typename Make>
 Work* guarded(Make make) {
@@ -115,40 +137,34 @@ void* dcn_bench_plain(const DcnBenchLayer* layer, const float* input, const floa
     network.value_count = 2;
     network.input_channels = layer->in_channels;
     network.size_divisor = 1;
-    auto work = std::make_unique<Network>();
+    auto work = std::make_unique<Network>(cpu_queue());
     const dcn::nn::PlanOptions options{.type = layer->bf16 != 0 ? DataType::kBf16 : DataType::kF32,
                                        .format = dcn::nn::FormatChoice::kNhwc};
     work->executor = std::make_unique<dcn::nn::Executor>(cpu_queue(), std::move(network), options);
     work->executor->prepare(layer->batch, layer->height, layer->width);
     const TensorView view = work->executor->input();
-    cpu_queue().copy(view.data, input, static_cast<std::size_t>(view.elements()) * sizeof(float));
+    cpu_queue().copy(view.data, input, bytes_of(view));
     work->run();
     return work;
   });
 }
 
-/// A checkpoint's network. \param plain with ordinary convolutions in place of the deformable ones
-/// \param input f32 NHWC picture of height x width
-void* dcn_bench_network(const char* checkpoint, int plain, int bf16, long long batch, long long height, long long width,
-                        const float* input) {
+/// A checkpoint's network. \param device as `centernet --device` takes it
+/// \param plain with ordinary convolutions in place of the deformable ones
+/// \param input f32 NCHW picture of height x width
+void* dcn_bench_network(const char* checkpoint, const char* device, int plain, int bf16, long long batch,
+                        long long height, long long width, const float* input) {
   return guarded([&] {
     dcn::nn::Network network = dcn::centernet::load_model(checkpoint).network;
     if (plain != 0) network = dcn::bench::without_deformation(std::move(network));
-    auto work = std::make_unique<Network>();
+    auto work = std::make_unique<Network>(std::string(device) == "cpu" ? cpu_queue() : dcn::Queue::create(device));
     work->executor = std::make_unique<dcn::nn::Executor>(
-        cpu_queue(), std::move(network), dcn::nn::PlanOptions{.type = bf16 != 0 ? DataType::kBf16 : DataType::kF32});
+        work->queue, std::move(network), dcn::nn::PlanOptions{.type = bf16 != 0 ? DataType::kBf16 : DataType::kF32});
     work->executor->prepare(batch, height, width);
     const TensorView view = work->executor->input();
-    for (std::int64_t pixel = 0; pixel < batch * height * width; ++pixel) {
-      for (std::int64_t channel = 0; channel < 3; ++channel) {
-        const std::int64_t n = pixel / (height * width);
-        const std::int64_t y = pixel / width % height;
-        const std::int64_t x = pixel % width;
-        static_cast<float*>(
-            view.data)[n * view.strides[0] + channel * view.strides[1] + y * view.strides[2] + x * view.strides[3]] =
-            input[pixel * 3 + channel];
-      }
-    }
+    std::vector<float> picture(static_cast<std::size_t>(view.elements()));
+    for_each(view, [&](std::size_t place) { picture[place] = *input++; });
+    work->queue.copy(view.data, picture.data(), bytes_of(view));
     work->run();
     return work;
   });
@@ -157,18 +173,12 @@ void* dcn_bench_network(const char* checkpoint, int plain, int bf16, long long b
 /// A head's values as dense f32 NCHW into `values`; 0 when there is no such head.
 int dcn_bench_head(void* work, const char* head, float* values) {
   try {
-    const TensorView view = static_cast<Network*>(work)->executor->output(head);
-    std::int64_t at = 0;
-    for (std::int64_t n = 0; n < view.sizes[0]; ++n) {
-      for (std::int64_t c = 0; c < view.sizes[1]; ++c) {
-        for (std::int64_t y = 0; y < view.sizes[2]; ++y) {
-          for (std::int64_t x = 0; x < view.sizes[3]; ++x) {
-            values[at++] = static_cast<const float*>(
-                view.data)[n * view.strides[0] + c * view.strides[1] + y * view.strides[2] + x * view.strides[3]];
-          }
-        }
-      }
-    }
+    auto* network = static_cast<Network*>(work);
+    const TensorView view = network->executor->output(head);
+    std::vector<float> copy(static_cast<std::size_t>(view.elements()));
+    network->queue.copy(copy.data(), view.data, bytes_of(view));
+    network->queue.wait();
+    for_each(view, [&](std::size_t place) { *values++ = copy[place]; });
     return 1;
   } catch (const std::exception& error) {
     last_error = error.what();

@@ -1,4 +1,4 @@
-"""dla_34 at 512 x 512: the same random weights, exported once for each peer."""
+"""Whole networks: the same random weights, exported once for each peer. On the CPU, dla_34 at 512 x 512."""
 import os
 import pathlib
 import tempfile
@@ -11,23 +11,20 @@ HEADS = {"hm": CLASSES, "wh": 2, "reg": 2}
 LIMIT = "plain convolution"
 
 
-def make_model(folder):
-    """dla_34.safetensors and dla_34.onnx in `folder`, and PyTorch's module of the same weights."""
+def make_model(folder, arch="dla_34"):
+    """ARCH.safetensors in `folder`, and PyTorch's module of the same weights."""
     import torch
-    from sycl_dcn.export import export_detector
     from sycl_dcn.train import deform, export, networks
     torch.manual_seed(0)
     deform.set_implementation("torchvision")
-    module = networks.build("dla_34", HEADS)
+    module = networks.build(arch, HEADS)
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):  # else all variances are alike
             layer.running_var.uniform_(0.5, 1.5)
-    file = folder / "dla_34.safetensors"
-    info = export.ModelInfo("dla_34", tuple(f"class {number}" for number in range(CLASSES)), (SIDE, SIDE))
+    file = folder / f"{arch}.safetensors"
+    info = export.ModelInfo(arch, tuple(f"class {number}" for number in range(CLASSES)), (SIDE, SIDE))
     export.export(module.state_dict(), file, info)
     state, info = export.load(file)  # rounded to fp16, as the others see them
-    export_detector(file, folder / "dla_34.onnx")
-    export_detector(file, folder / "dla_34.xml")
     deform.set_implementation("torchvision")
     return file, export.network_of(state, info).eval()
 
@@ -41,20 +38,23 @@ def measure(measure_all, samples):
     import onnxruntime  # noqa: F401
     import openvino
     import torch
+    from sycl_dcn.export import export_detector
     from peers import OPENVINO_CONFIG, OURS, onnx_session
     torch.set_num_threads(os.cpu_count())
     picture = np.random.default_rng(0).standard_normal((1, 3, SIDE, SIDE), np.float32)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         file, module = make_model(folder)
+        for suffix in (".onnx", ".xml"):
+            export_detector(file, file.with_suffix(suffix))
         onnx = folder / "dla_34.onnx"
 
         def make_ours(_):
-            network = ours.Network(file, np.ascontiguousarray(picture.transpose(0, 2, 3, 1)))
+            network = ours.Network(file, picture)
             return network, lambda: heads_of(network.head(*head) for head in HEADS.items())
 
         def make_plain(_):
-            return ours.Network(file, np.ascontiguousarray(picture.transpose(0, 2, 3, 1)), plain=True), None
+            return ours.Network(file, picture, plain=True), None
 
         def make_onnxruntime(_):
             session = onnx_session(str(onnx))

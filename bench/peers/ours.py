@@ -1,5 +1,6 @@
 """libdcn_bench_peers.so for Python: our operator, oneDNN's plain convolution and our networks, in this process."""
 import ctypes
+import os
 import pathlib
 
 import numpy as np
@@ -13,9 +14,9 @@ class _Layer(ctypes.Structure):
 
 
 def _load():
-    file = ROOT / "build" / "lib" / "libdcn_bench_peers.so"
+    file = pathlib.Path(os.environ.get("DCN_BENCH_LIBRARY") or ROOT / "build" / "lib" / "libdcn_bench_peers.so")
     if not file.exists():
-        raise SystemExit(f"{file} is missing: run bench/run, which builds it")
+        raise SystemExit(f"{file} is missing: run bench/run, which builds it, or name it in DCN_BENCH_LIBRARY")
     library = ctypes.CDLL(str(file))
     for name in ("deformable", "plain", "network"):
         getattr(library, f"dcn_bench_{name}").restype = ctypes.c_void_p
@@ -66,14 +67,14 @@ def plain(input, weight, bias):
 
 
 class Network(_Work):
-    """A checkpoint's network; input: NHWC float32 picture."""
+    """A checkpoint's network; input: NCHW float32 picture; device as `centernet --device` takes it."""
 
-    def __init__(self, checkpoint, input, plain=False):
-        batch, height, width, _ = input.shape
+    def __init__(self, checkpoint, input, plain=False, device="cpu", bf16=False):
+        batch, _, height, width = input.shape
         self._map = (batch, height // 4, width // 4)
-        super().__init__(_LIBRARY.dcn_bench_network(str(checkpoint).encode(), int(plain), 0, ctypes.c_longlong(batch),
-                                                    ctypes.c_longlong(height), ctypes.c_longlong(width),
-                                                    _pointer(input)))
+        super().__init__(_LIBRARY.dcn_bench_network(str(checkpoint).encode(), device.encode(), int(plain), int(bf16),
+                                                    ctypes.c_longlong(batch), ctypes.c_longlong(height),
+                                                    ctypes.c_longlong(width), _pointer(np.ascontiguousarray(input))))
 
     def head(self, name, channels):
         batch, height, width = self._map
