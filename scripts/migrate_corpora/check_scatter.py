@@ -22,7 +22,7 @@ def main():
             for name, function, where in (("scatter", lambda x, r: ops.scatter(x, shuffled, 0, dim_size=12, reduce=r), shuffled),
                                           ("segment_coo", lambda x, r: ops.segment_coo(x, index, dim_size=12, reduce=r), index),
                                           ("segment_csr", lambda x, r: ops.segment_csr(x, pointer, reduce=r), index)):
-                a, b = x.clone().requires_grad_(), x.double().requires_grad_()
+                a, b = x.clone().requires_grad_(), x.to(torch.float64, copy=True).requires_grad_()
                 got, wanted = function(a, reduce), expected(b, where, 12, reduce)
                 close(got.double(), wanted, rtol=1e-5, atol=1e-5, msg=f"{name} {reduce} {dtype}")
                 direction = torch.randn_like(got)

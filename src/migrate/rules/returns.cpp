@@ -82,10 +82,15 @@ class Rewriter {
 
   /// "T name = ...;", "const T* name;": the token of the "=" or of what stands in its place; 0 for other statements.
   std::size_t declarator_end(std::size_t first, std::size_t last) const {
-    static const std::set<std::string> kWords = {"const", "unsigned", "signed", "long", "short", "auto", "volatile"};
+    static const std::set<std::string> kWords = {"unsigned", "signed", "long", "short",  "auto",
+                                                 "int",      "char",   "bool", "double", "float"};
     std::size_t i = first;
     bool typed = false;
-    while (i < last && kWords.count(std::string(source_.word(i))) > 0) ++i, typed = true;
+    for (; i < last; ++i) {
+      const bool known = kWords.count(std::string(source_.word(i))) > 0;
+      if (!known && !source_.is(i, "const") && !source_.is(i, "volatile")) break;
+      typed = typed || known;
+    }
     const std::size_t words = i;
     while (i < last && source_.is_word(i)) {
       ++i;
@@ -123,18 +128,18 @@ class Rewriter {
     return true;
   }
 
+  /// Where something goes that stands before the statement: a pragma belongs to the loop behind it.
+  std::optional<unsigned> before_pragma(std::size_t first) const {
+    for (const Directive& one : source_.directives())
+      if (one.last_token == first && one.name == "pragma") return source_.line_begin(one.span.begin);
+    return std::nullopt;
+  }
   void guard(std::size_t first) {
-    // A pragma belongs to the loop behind it: the condition goes before.
-    std::size_t at = first;
-    while (at > first_ && source_.tokens()[at - 1].directive) --at;
-    bool pragma = false;
-    for (const Directive& one : source_.directives())
-      pragma = pragma || (one.first_token >= at && one.last_token <= first && one.name == "pragma");
-    const unsigned begin = source_.tokens()[first].begin;
-    if (!pragma) return insertions_.push_back({begin, "if (csy_here) ", -8});
-    for (const Directive& one : source_.directives())
-      if (one.last_token == first && one.name == "pragma")
-        insertions_.push_back({source_.line_begin(one.span.begin), "if (csy_here)\n", -8});
+    const auto line = before_pragma(first);
+    if (line)
+      insertions_.push_back({*line, indent(first) + "if (csy_here)\n", -8});
+    else
+      insertions_.push_back({source_.tokens()[first].begin, "if (csy_here) ", -8});
   }
 
   bool early_return(std::size_t first, std::size_t last) {
@@ -194,7 +199,12 @@ class Rewriter {
       if (!end || *end > last) return false;
       const bool inside = has_barrier(i, *end);
       if (top && active_ && i > last_barrier_) {
-        insertions_.push_back({source_.tokens()[i].begin, "if (!csy_here) return;\n" + indent(i), -9});
+        const auto line = before_pragma(i);
+        const std::string leave = "if (!csy_here) return;\n";
+        if (line)
+          insertions_.push_back({*line, indent(i) + leave, -9});
+        else
+          insertions_.push_back({source_.tokens()[i].begin, leave + indent(i), -9});
         return true;
       }
       if (source_.is(i, ";") || (inside && barrier(i)) || kNeutral.count(std::string(source_.word(i))) > 0) {

@@ -2,7 +2,7 @@
 #include <cuda_runtime.h>
 __global__ void barrier_leftovers(float *x, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= n) return;  // C2S1007
+  while (i > n) if (i >= n) return;  // C2S1007
   __syncthreads();
   asm volatile("membar.gl;");  // C2S1008
   x[i] = clock64();  // C2S1019
