@@ -121,6 +121,12 @@ void rule_torch_old(Unit& unit) {
       continue;
     }
     if (unit.edits.covers(tokens[i].begin)) continue;
+    // x.operator __half(): PyTorch's types go wherever CUDA's do.
+    if (source.is(i, "operator") && (source.is(i + 1, "__half") || source.is(i + 1, "__nv_bfloat16")) &&
+        source.is(i + 2, "(") && source.is(i + 3, ")")) {
+      unit.edits.replace({tokens[i - 1].begin, tokens[i + 3].end}, "", "types", true);
+      continue;
+    }
     // x.data<T>()
     if (source.is(i, "data") && source.is(i + 1, "<")) {
       const auto angle = source.close(i + 1);
