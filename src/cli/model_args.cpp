@@ -81,9 +81,10 @@ void add_model_options(CLI::App& app, ModelArgs& args) {
       ->type_name("NAME")
       ->capture_default_str()
       ->group("Model");
-  app.add_option("--dtype", args.dtype, "type of the activations: fp32 or bf16")
+  app.add_option("--dtype", args.dtype,
+                 "arithmetic: fp32, tf32 (fp32 activations, products rounded on matrix units) or bf16")
       ->type_name("TYPE")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
       ->capture_default_str()
       ->group("Model");
   app.add_option("--memory-format", args.memory_format, "memory order of the activations: auto, nchw or nhwc")
@@ -209,6 +210,7 @@ centernet::DetectorOptions detector_options(const ModelArgs& args) {
   options.flip_test = args.flip_test;
   options.nms = args.nms;
   options.plan.type = args.dtype == "bf16" ? DataType::kBf16 : DataType::kF32;
+  options.plan.allow_tf32 = args.dtype == "tf32";
   options.plan.format = args.memory_format == "nchw"   ? nn::FormatChoice::kNchw
                         : args.memory_format == "nhwc" ? nn::FormatChoice::kNhwc
                                                        : nn::FormatChoice::kAuto;
@@ -217,6 +219,9 @@ centernet::DetectorOptions detector_options(const ModelArgs& args) {
 
 Queue create_queue(const ModelArgs& args) {
   Queue queue = Queue::create(args.device);
+  if (args.dtype == "tf32" && !nn::has_tf32(queue)) {
+    spdlog::warn("{} has no matrix units for tf32: --dtype tf32 is fp32 here", queue.device().name);
+  }
   if (args.dtype == "bf16" && nn::is_emulated(queue, DataType::kBf16)) {
     spdlog::warn("{} has no bf16 arithmetic and emulates it: --dtype fp32 is several times faster here",
                  queue.device().name);

@@ -18,7 +18,7 @@ void split_offset_mask(const TensorView& both, DeformConv2dTensors& tensors) {
   tensors.mask = both.channels(2 * third, third);
 }
 
-DeformConv2dDesc describe(const Layer& layer, DataType type, const Value& source, const Value& offset_mask,
+DeformConv2dDesc describe(const Layer& layer, const PlanOptions& options, const Value& source, const Value& offset_mask,
                           const Value& destination) {
   DeformConv2dDesc desc;
   desc.params = {.kernel_h = layer.kernel_h,
@@ -34,10 +34,11 @@ DeformConv2dDesc describe(const Layer& layer, DataType type, const Value& source
   desc.tensors.input = to_view(source.desc, nullptr);
   split_offset_mask(to_view(offset_mask.desc, nullptr), desc.tensors);
   desc.tensors.weight = TensorView::contiguous(
-      nullptr, type, {layer.out_channels, layer.in_channels / layer.groups, layer.kernel_h, layer.kernel_w});
-  if (!layer.bias.empty()) desc.tensors.bias = TensorView::contiguous(nullptr, type, {layer.out_channels});
+      nullptr, options.type, {layer.out_channels, layer.in_channels / layer.groups, layer.kernel_h, layer.kernel_w});
+  if (!layer.bias.empty()) desc.tensors.bias = TensorView::contiguous(nullptr, options.type, {layer.out_channels});
   desc.tensors.output = to_view(destination.desc, nullptr);
   desc.mask_is_logit = true;
+  desc.allow_tf32 = options.allow_tf32;
   desc.activation = layer.activation;
   return desc;
 }
@@ -46,7 +47,7 @@ class DeformStep final : public Step {
  public:
   DeformStep(const StepContext& context, const Layer& layer, const Value& source, const Value& offset_mask,
              const Value& destination)
-      : desc_(describe(layer, context.options.type, source, offset_mask, destination)),
+      : desc_(describe(layer, context.options, source, offset_mask, destination)),
         offset_mask_(to_view(offset_mask.desc, nullptr)),
         plan_(context.backend.queue(), desc_) {
     reads = {source.id, offset_mask.id};

@@ -133,6 +133,7 @@ class KernelConvStep final : public Step {
       desc.output.strides[3] *= phase.column_step;
       desc.bias = bias;
       desc.activation = layer.activation;
+      desc.allow_tf32 = context.options.allow_tf32;
       const DeviceBuffer buffer = upload(queue, phase.weight, output.type);
       desc.weight = TensorView::contiguous(
           buffer.data(), output.type,

@@ -14,6 +14,7 @@
 #include "nn/geometry.hpp"
 #include "nn/shape_plan.hpp"
 #include "nn/weights.hpp"
+#include "ops/device_facts.hpp"
 #include "runtime/verbose.hpp"
 
 namespace dcn::nn {
@@ -57,6 +58,10 @@ struct Executor::State {
   DeviceBuffer arena;
   std::list<ShapePlan> plans;  // the one used last in front
 };
+
+bool has_tf32(const Queue& queue) {
+  return ops::matrix_shape(DataType::kF32, true, ops::device_facts(queue)).rows != 0;
+}
 
 Executor::Executor(const Queue& queue, Network network, const PlanOptions& options) {
   if (options.type != DataType::kF32 && options.type != DataType::kBf16) {

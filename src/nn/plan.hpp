@@ -21,6 +21,7 @@ enum class FormatChoice : std::uint8_t { kAuto, kNchw, kNhwc };
 
 struct PlanOptions {
   DataType type = DataType::kF32;  ///< kF32 or kBf16; heads are always f32
+  bool allow_tf32 = false;         ///< f32 may be multiplied in tf32, where our own kernels find units for it
   FormatChoice format = FormatChoice::kAuto;
   /// Every layer by this library's own kernels, as on devices for which oneDNN has no engine.
   bool own_kernels = false;
@@ -32,6 +33,9 @@ struct PlanOptions {
 
 /// True when the device has no arithmetic of this type: networks then give the same numbers, but slower than in f32.
 [[nodiscard]] bool is_emulated(const Queue& queue, DataType type);
+
+/// True when PlanOptions::allow_tf32 changes anything on the device.
+[[nodiscard]] bool has_tf32(const Queue& queue);
 
 /// One line of `centernet inspect`.
 struct LayerReport {
