@@ -26,6 +26,7 @@ link_libraries(${CSY_SYCL_ROOT}/lib/libsycl.so)
 # The run-time compiler must see the macros that g++ sees.
 set(csy_plain "^[A-Za-z_0-9]+(=[A-Za-z0-9_.+-]*)?$")
 add_compile_options("-DCSY_DEFINES=\"$<JOIN:$<FILTER:$<TARGET_PROPERTY:COMPILE_DEFINITIONS>,INCLUDE,${csy_plain}>,$<COMMA>>\"")
+add_compile_options("-DCSY_INCLUDES=\"$<JOIN:$<FILTER:$<TARGET_PROPERTY:INCLUDE_DIRECTORIES>,EXCLUDE,[ :]>,:>\"")
 add_compile_options(-fno-lto)
 
 # find_package(Torch) without the CUDA toolkit that PyTorch's own CMake files ask for when it was built with CUDA.

@@ -107,12 +107,19 @@ def _talks_in_warps():
     return any(re.search(r"csy::warp_|csy_groups\.hpp", f.read_text(errors="replace")) for f in files if f.parent != pathlib.Path(HERE))
 
 
-def settings(macros=(), flags=()):
+def _device_includes(folders):
+    """csy_text.hpp's CSY_INCLUDES: where headers of other libraries are found, such as Eigen's."""
+    named = [os.path.abspath(os.fspath(f)) for f in folders] + os.environ.get("CPATH", "").split(os.pathsep)
+    return ":".join(dict.fromkeys(f for f in named if f and os.path.isdir(f) and not re.search(r'[:"\s]', f)))
+
+
+def settings(macros=(), flags=(), includes=()):
     """Compiler flags, include folders, libraries and linker flags that every migrated source needs."""
     root = sycl_root()
     lib = os.path.join(root, "lib")
     out = [f for f in flags if not re.match(r"-std=|-flto", f)] + ["-std=c++20", "-fno-lto"]
     out += ["-isystem", os.path.join(root, "include"), f'-DCSY_DEFINES="{_device_macros(macros, flags)}"', f"-DCSY_CUDA_VERSION={_cuda_version()}"]
+    out.append(f'-DCSY_INCLUDES="{_device_includes(includes)}"')
     libraries = ["sycl"]
     if _has_xpu():
         out.append("-DCSY_TORCH_XPU")
@@ -132,7 +139,7 @@ def extension(name, sources, *args, **kwargs):
     sources = _sources(sources)
     if any(s.endswith(".cu") for s in sources):
         raise SystemExit("not migrated: " + ", ".join(s for s in sources if s.endswith(".cu")))
-    found = settings(kwargs.get("define_macros") or [], _flags(kwargs.get("extra_compile_args")))
+    found = settings(kwargs.get("define_macros") or [], _flags(kwargs.get("extra_compile_args")), kwargs.get("include_dirs") or [])
     kwargs["extra_compile_args"] = found["flags"]
     kwargs["include_dirs"] = [*(kwargs.get("include_dirs") or []), *found["include"]]
     kwargs["library_dirs"] = [*(kwargs.get("library_dirs") or []), *found["library_dirs"]]
@@ -146,7 +153,7 @@ def extension(name, sources, *args, **kwargs):
 def load(name, sources, extra_cflags=None, extra_cuda_cflags=None, extra_ldflags=None, extra_include_paths=None, **kwargs):
     """Takes the place of torch.utils.cpp_extension.load."""
     sources = [sources] if isinstance(sources, str) else sources
-    found = settings((), _flags({"cxx": extra_cflags or [], "nvcc": extra_cuda_cflags or []}))
+    found = settings((), _flags({"cxx": extra_cflags or [], "nvcc": extra_cuda_cflags or []}), extra_include_paths or [])
     link = [*(extra_ldflags or []), *(f"-L{d}" for d in found["library_dirs"]), *(f"-l{lib}" for lib in found["libraries"])]
     kwargs.pop("with_cuda", None)
     return _original["load"](name, _sources(sources), extra_cflags=[shlex.quote(f) for f in found["flags"]],
