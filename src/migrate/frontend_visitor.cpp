@@ -106,6 +106,11 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
   }
   bool VisitMemberExpr(clang::MemberExpr* member) {
     use(member->getMemberDecl());
+    // device.type(), scalar.type(): not the tensor's old one.
+    if (const auto* method = dyn_cast<clang::CXXMethodDecl>(member->getMemberDecl()))
+      if (method->getDeclName().isIdentifier() && method->getName() == "type" &&
+          method->getParent()->getName() != "Tensor" && method->getParent()->getName() != "TensorBase")
+        own_token(member->getMemberLoc());
     return true;
   }
   bool VisitOverloadExpr(clang::OverloadExpr* overload) {

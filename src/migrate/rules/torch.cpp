@@ -135,6 +135,8 @@ void rule_torch_old(Unit& unit) {
     }
     if (!source.is(i, "type") || !source.is(i + 1, "(") || !source.is(i + 2, ")")) continue;
     if (i >= 4 && source.is(i - 2, ")") && source.is(i - 3, "(") && source.is(i - 4, "device")) continue;
+    // Something else than a tensor has a type() too; in a template that nobody uses, its name has to tell.
+    if (unit.facts.own_names.count(tokens[i].begin) > 0 || source.word(i - 2).ends_with("device")) continue;
     // x.type().scalarType()
     if (plain_call(source, i + 3, "scalarType") != 0) {
       unit.edits.replace({tokens[i].begin, tokens[i + 6].end}, "scalar_type()", "torch-old", true);

@@ -12,6 +12,15 @@ Table &table();
     table().set(at::k##device, f);                       \
     return true;                                         \
   }()
+// type() of a device is no tensor's.
+template <typename T>
+function find(const T &x) {
+  auto device = x.device();
+  const at::Device where = x.device();
+  at::Scalar one(1);
+  TORCH_CHECK(where.type() == device.type() && one.type() == x.type().scalarType());
+  return table().entries[int(device.type())];
+}
 __global__ void twice_registry(float *x) { x[threadIdx.x] *= 2; }
 void twice_cuda(at::Tensor x) {
   twice_registry<<<1, x.numel(), 0, at::cuda::getCurrentCUDAStream()>>>(x.data_ptr<float>());
