@@ -20,7 +20,8 @@
 #else
 #define CSY_HOST 1
 #endif
-/// What CUDA_VERSION and CUDART_VERSION of the original become. The build gives the version that PyTorch was built with.
+/// What CUDA_VERSION and CUDART_VERSION of the original become. The build gives the version that PyTorch was built
+/// with.
 #if CSY_HOST && !defined(CSY_CUDA_VERSION)
 #define CSY_CUDA_VERSION 12000
 #endif
