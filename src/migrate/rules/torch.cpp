@@ -1,5 +1,6 @@
 /// PyTorch's glue: devices, old names, registrations, contiguous inputs.
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "migrate/unit.hpp"
@@ -19,16 +20,17 @@ std::size_t plain_call(const Source& source, std::size_t dot, std::string_view n
 }
 
 /// at::kCUDA, torch::kCUDA, at::DeviceType::CUDA, c10::kCUDA: the last token, or 0.
-std::size_t cuda_device(const Source& source, std::size_t first) {
+std::size_t device_constant(const Source& source, std::size_t first, const std::string& kind) {
   std::size_t i = first;
   while (source.is_word(i) && source.is(i + 1, "::")) {
     if (kTorchScopes.count(source.word(i)) == 0 && !source.is(i, "DeviceType") && !source.is(i, "Device")) return 0;
     i += 2;
   }
-  if (source.is(i, "kCUDA")) return i;
-  if (source.is(i, "CUDA") && i > first && source.is(i - 2, "DeviceType")) return i;
+  if (source.is(i, "k" + kind)) return i;
+  if (source.is(i, kind) && i > first && source.is(i - 2, "DeviceType")) return i;
   return 0;
 }
+std::size_t cuda_device(const Source& source, std::size_t first) { return device_constant(source, first, "CUDA"); }
 
 void wrap(Unit& unit, std::size_t dot, std::size_t last) {
   const Source& source = unit.source;
@@ -38,6 +40,48 @@ void wrap(Unit& unit, std::size_t dot, std::size_t last) {
   const bool pointer = source.is(dot, "->");
   unit.edits.insert(tokens[first].begin, std::string("csy::on_device(") + (pointer ? "*" : ""), "torch-device", -2);
   unit.edits.replace({tokens[dot].begin, tokens[last].end}, ")", "torch-device", true);
+}
+
+/// if (x.device().type() == at::kCPU) return f_cpu(x); else return f_cuda(x);  The other branch has the tensors that
+/// kernels are given, and these may be on the CPU.
+void write_cpu_branch(Unit& unit, std::size_t token) {
+  const Source& source = unit.source;
+  const auto paren = source.close(token + 1);
+  if (!paren) return;
+  std::size_t dot = 0, last = 0;
+  for (std::size_t i = token + 2; i < *paren && dot == 0; ++i) {
+    if (const std::size_t plain = plain_call(source, i, "is_cpu")) {
+      dot = i, last = plain;
+    } else if (const std::size_t device = plain_call(source, i, "device")) {
+      const std::size_t type = plain_call(source, device + 1, "type");
+      const std::size_t member = plain_call(source, device + 1, "is_cpu");
+      const std::size_t compare = (type != 0 ? type : device) + 1;
+      if (member != 0)
+        dot = i, last = member;
+      else if (source.is(compare, "=="))
+        dot = i, last = device_constant(source, compare + 1, "CPU");
+    }
+  }
+  if (last == 0 || last + 1 != *paren || source.postfix_begin(dot - 1) != token + 2) return;
+  // The branch: to its closing brace or semicolon, then else; or a return, and what comes behind.
+  std::size_t end = *paren + 1;
+  if (source.is(end, "{")) {
+    end = source.close(end).value_or(end);
+  } else {
+    while (end < source.size() && !source.is(end, ";")) ++end;
+  }
+  bool leaves = source.is(end + 1, "else");
+  for (std::size_t i = *paren; i < end; ++i) leaves = leaves || source.is(i, "return");
+  if (!leaves) return;
+  bool kernels = false;
+  for (std::size_t i = end + 1; i < std::min(source.size(), end + 40) && !source.is(i, "}"); ++i) {
+    std::string word(source.word(i));
+    std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return char(std::tolower(c)); });
+    kernels = kernels || word.find("cuda") != word.npos || word.find("gpu") != word.npos || word == "<<<";
+  }
+  if (!kernels) return;
+  wrap(unit, dot, last);
+  unit.edits.insert(source.tokens()[token + 2].begin, "!", "torch-device", -4);
 }
 
 }  // namespace
@@ -78,6 +122,7 @@ void rule_torch_device(Unit& unit) {
     }
     if (!source.is_word(i) || source.is(i - 1, "::") || source.is(i - 1, ".") || unit.edits.covers(tokens[i].begin))
       continue;
+    if (source.is(i, "if") && source.is(i + 1, "(") && !tokens[i].directive) write_cpu_branch(unit, i);
     // at::k##device in a macro: the table behind it has entries by kind of device.
     if (kTorchScopes.count(source.word(i)) > 0 && source.is(i + 1, "::") && source.is(i + 2, "k") &&
         source.is(i + 3, "#") && source.is(i + 4, "#") && tokens[i].directive) {
