@@ -89,12 +89,13 @@ def furthest_point_sampling_forward(ops):
 
 def sigmoid_focal_loss_forward(ops):
     for dtype, near in ((torch.float32, 1e-5), (torch.float16, 5e-3)):
-        x, target, weight = torch.randn(40, 6).to(dtype), torch.randint(0, 7, (40,)), torch.rand(6).to(dtype)
+        x, weight = torch.randn(40, 6).to(dtype), torch.rand(6).to(dtype)
         wide = x.double().requires_grad_()
-        one = F.one_hot(target, 7)[:, :6].double()
-        wanted = vision.sigmoid_focal_loss(wide, one, 0.25, 2.0)
-        scale = torch.where(target[:, None] < 6, weight.double()[target.clamp(max=5)][:, None], 1.0)
-        for given, factor in ((torch.empty(0, dtype=dtype), 1.0), (weight, scale)):
+        # The weight of the background, class 6, would be read behind the last one.
+        for given, classes in ((torch.empty(0, dtype=dtype), 7), (weight, 6)):
+            target = torch.randint(0, classes, (40,))
+            wanted = vision.sigmoid_focal_loss(wide, F.one_hot(target, 7)[:, :6].double(), 0.25, 2.0)
+            factor = weight.double()[target][:, None] if classes == 6 else 1.0
             out, grad = torch.zeros_like(x), torch.zeros_like(x)
             ops.sigmoid_focal_loss_forward(x, target, given, out, gamma=2.0, alpha=0.25)
             torch.testing.assert_close(out.double(), wanted * factor, rtol=near, atol=near)
