@@ -4,6 +4,7 @@
 #include "tile_conv.hpp"
 
 struct WindowSampler {
+  static constexpr bool kAhead = true;
   struct Position {
     Index at;  ///< element index of channel 0, below 0 outside of the picture
   };

@@ -5,6 +5,7 @@
 #include "tile_sample.hpp"
 
 struct BilinearSampler {
+  static constexpr bool kAhead = DCN_AHEAD != 0;  ///< four packs of each item take many registers
   struct Position {
     Corners corners;
     Weights weights;

@@ -12,7 +12,7 @@
 ///   DCN_PIXELS, DCN_OUTPUTS    the tile: output pixels times output channels of one work-group
 ///   DCN_DEPTH                  channels of one step
 ///   DCN_ROW_TEAMS, DCN_COLUMN_TEAMS   how the sub-groups share the tile
-///   DCN_AHEAD                  1: the next step's input is read before this step is multiplied
+///   DCN_AHEAD                  1: bilinear sampling reads ahead, too
 ///   DCN_MMA                    multiply by NVIDIA's mma.sync; or, for joint_matrix,
 ///   DCN_MATRIX_ROWS, _COLUMNS, _DEPTH  the shape of the matrix units' product; none of them: plain multiply-adds
 ///   DCN_REGISTERS, DCN_PTX     registers.hpp; may be absent
@@ -39,11 +39,18 @@ constexpr int kOutputs = DCN_OUTPUTS;
 constexpr int kDepth = DCN_DEPTH;
 constexpr int kTeams = DCN_ROW_TEAMS * DCN_COLUMN_TEAMS;
 constexpr int kThreads = kTeams * kLanes;
-constexpr bool kAhead = DCN_AHEAD != 0;
+#if defined(DCN_MMA) || defined(DCN_MATRIX_ROWS)
+constexpr bool kStagesWeights = false;
+#else
+constexpr bool kStagesWeights = true;  ///< plain multiply-adds would wait for each quad of weights
+#endif
 constexpr int kStride = kDepth + kStagePad;          ///< of a row of the column, in elements
 constexpr int kPacks = kDepth / kVector;             ///< loads that a pixel's channels of one step take
 constexpr int kPixelStep = kThreads / kPixels;       ///< taps located side by side
 constexpr int kItems = kPixels * kPacks / kThreads;  ///< packs of the column that a work-item fills in one step
+constexpr int kStepWeights = kDepth * kOutputs;
+constexpr int kWeightPacks = kStagesWeights ? kStepWeights / (4 * kThreads) : 1;  ///< of a work-item in one step
+static_assert(!kStagesWeights || kWeightPacks * 4 * kThreads == kStepWeights);
 static_assert(kThreads % kPixels == 0 && kPixels * kPacks % kThreads == 0 && kDepth % kVector == 0);
 
 /// The parts of local memory; the host computes the same sum (tiled_local_bytes).
@@ -51,6 +58,7 @@ template <typename Position>
 struct Tile {
   Position* positions;  ///< [kTiledTaps][kPixels]
   Stage* column;        ///< [2][kPixels][kStride]: sampled input of this step and the next
+  Stage* weights;       ///< [2][kStepWeights], where they are staged: of this step and the next
   float* sum;           ///< [kPixels][kOutputs + kSumPad], in place of all the others at the end
 };
 
@@ -59,6 +67,7 @@ DCN_INLINE Tile<Position> carve(unsigned char* memory) {
   Tile<Position> tile;
   tile.positions = reinterpret_cast<Position*>(memory);
   tile.column = reinterpret_cast<Stage*>(tile.positions + kTiledTaps * kPixels);
+  tile.weights = tile.column + 2 * kPixels * kStride;
   tile.sum = reinterpret_cast<float*>(memory);
   return tile;
 }
@@ -66,6 +75,23 @@ DCN_INLINE Tile<Position> carve(unsigned char* memory) {
 struct alignas(16) StagePack {
   Stage value[kVector];
 };
+
+/// A work-item's share of one step's weights, on their way to local memory.
+struct alignas(16) WeightPack {
+  Stage value[16 / int{sizeof(Stage)}];
+};
+
+DCN_INLINE void fetch_weights(const Stage* weight, int thread, WeightPack (&packs)[kWeightPacks]) {
+#pragma unroll
+  for (int i = 0; i < kWeightPacks; ++i) {
+    packs[i] = reinterpret_cast<const WeightPack*>(weight)[thread + i * kThreads];
+  }
+}
+
+DCN_INLINE void put_weights(Stage* to, int thread, const WeightPack (&packs)[kWeightPacks]) {
+#pragma unroll
+  for (int i = 0; i < kWeightPacks; ++i) reinterpret_cast<WeightPack*>(to)[thread + i * kThreads] = packs[i];
+}
 
 /// Reads what a work-item needs for channels [channel, channel + kDepth) of a tap, whose place among the located ones
 /// is `slot`; zeros from `end` on.
@@ -156,6 +182,7 @@ DCN_INLINE void write(const Sampler& sampler, const float* sum, Index first_pixe
 ///
 /// A Sampler belongs to one output pixel of the work-item and has
 ///   Position, Fetched                    of one tap and pixel: where it is; what one pack of its channels takes
+///   kAhead                               whether the next step's input is read before this step is multiplied
 ///   args                                 with the fields of Conv2dArgs that are read here
 ///   cut_end(channel, last)               where the channels that share their positions with `channel` end
 ///   locate(tap, channel)                 the Position
@@ -196,6 +223,11 @@ DCN_INLINE void convolve_tiles(const Args& args, unsigned char* memory) {
       }
       sycl::group_barrier(threads);
       typename Sampler::Fetched fetched[kItems];
+      WeightPack packs[kWeightPacks];
+      if (kStagesWeights) {
+        fetch_weights(weight, thread, packs);
+        put_weights(tile.weights, thread, packs);
+      }
       int slot = 0;
       int channel = cut;
       if (wide) {
@@ -211,13 +243,16 @@ DCN_INLINE void convolve_tiles(const Args& args, unsigned char* memory) {
           ++slot;
         }
         const bool more = slot < batch;
-        if (kAhead & wide & more) fetch(sampler, tile, slot, channel, cut_end, thread, fetched);
+        if (Sampler::kAhead & wide & more) fetch(sampler, tile, slot, channel, cut_end, thread, fetched);
+        if (kStagesWeights & more) fetch_weights(weight + kStepWeights, thread, packs);
         sycl::group_barrier(threads);
-        multiply(sub_group, team, thread, tile.column + buffer * (kPixels * kStride), weight, sums);
-        weight += kDepth * kOutputs;
+        multiply(sub_group, team, thread, tile.column + buffer * (kPixels * kStride),
+                 kStagesWeights ? tile.weights + buffer * kStepWeights : weight, sums);
+        weight += kStepWeights;
         if (!more) break;
+        if (kStagesWeights) put_weights(tile.weights + (buffer ^ 1) * kStepWeights, thread, packs);
         if (wide) {
-          if (!kAhead) fetch(sampler, tile, slot, channel, cut_end, thread, fetched);
+          if (!Sampler::kAhead) fetch(sampler, tile, slot, channel, cut_end, thread, fetched);
           blend(sampler, tile, slot, buffer ^ 1, thread, fetched);
         } else {
           sample_strided(sampler, tile, slot, channel, cut_end, buffer ^ 1, thread);

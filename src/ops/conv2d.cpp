@@ -198,7 +198,7 @@ Conv2dSchedule plan_conv2d(const Conv2dDesc& desc, const DeviceFacts& device) {
   if (tiled) {
     schedule.args.wide_input = is_wide(desc.input, channels) ? 1 : 0;
     schedule.args.wide_output = is_wide(desc.output, std::gcd(outputs, width)) ? 1 : 0;
-    schedule.local_bytes = tiled_local_bytes(tile, window_bytes(schedule.index), schedule.depth, schedule.packed_type);
+    schedule.local_bytes = tiled_local_bytes(tile, window_bytes(schedule.index), schedule.depth, schedule.matrix, type);
   }
   return schedule;
 }

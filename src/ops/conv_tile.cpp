@@ -22,7 +22,7 @@ std::string why_unable(const ConvTile& tile, const TiledProblem& problem, const 
                            tile.outputs % (tile.column_teams * matrix.columns) != 0 || depth % matrix.depth != 0)) {
     return fmt::format("its tile is no multiple of the matrix units' {} x {}", matrix.rows, matrix.columns);
   }
-  const std::size_t local = tiled_local_bytes(tile, problem.position_bytes, depth, staged_type(problem.type, matrix));
+  const std::size_t local = tiled_local_bytes(tile, problem.position_bytes, depth, matrix, problem.type);
   if (local > device.local_bytes) {
     return fmt::format("it needs {} bytes of local memory, the device has {}", local, device.local_bytes);
   }
@@ -40,7 +40,7 @@ const ConvTile* choose_conv_tile(const TiledProblem& problem, const DeviceFacts&
     // unit overlap. Fitted to an H100.
     const bool matrix = problem.matrix.rows != 0;
     const double multiply_cost = matrix ? 0.06 : 0.25;
-    const double weight_cost = matrix ? 1.8 : 20.0;
+    const double weight_cost = matrix ? 1.8 : 6.0;
     const bool crowded = !matrix || tile.pixels * tile.outputs >= 128 * 128;  // one fills a unit's registers
     const double overlap = crowded ? 0.1 : 0.4;
     const double share =
@@ -59,12 +59,16 @@ DataType staged_type(DataType type, const MatrixShape& matrix) { return matrix.r
 
 int tiled_depth(DataType type) { return static_cast<int>(128 / size_of(type)); }
 
-std::size_t tiled_local_bytes(const ConvTile& tile, std::size_t position_bytes, int depth, DataType staged) {
+std::size_t tiled_local_bytes(const ConvTile& tile, std::size_t position_bytes, int depth, const MatrixShape& matrix,
+                              DataType type) {
   const auto pixels = static_cast<std::size_t>(tile.pixels);
+  const auto outputs = static_cast<std::size_t>(tile.outputs);
+  const std::size_t row = static_cast<std::size_t>(depth) * size_of(staged_type(type, matrix));
   const std::size_t positions = pixels * kTiledTaps * position_bytes;
-  const std::size_t columns = 2 * pixels * (static_cast<std::size_t>(depth) * size_of(staged) + 16);
-  const std::size_t sums = pixels * static_cast<std::size_t>(tile.outputs + 4) * sizeof(float);
-  return std::max(positions + columns, sums);
+  const std::size_t columns = 2 * pixels * (row + 16);
+  const std::size_t weights = matrix.rows != 0 ? 0 : 2 * outputs * row;  // matrix units read them from global memory
+  const std::size_t sums = pixels * (outputs + 4) * sizeof(float);
+  return std::max(positions + columns + weights, sums);
 }
 
 void add_tile_macros(const ConvTile& tile, int depth, const MatrixShape& matrix, runtime::KernelRequest& request) {

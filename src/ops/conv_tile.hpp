@@ -58,7 +58,7 @@ struct TiledProblem {
 /// Local memory of one work-group: the same sum as carve() in tile_conv.hpp.
 /// \param position_bytes  that the sampler keeps of a tap and pixel.
 [[nodiscard]] std::size_t tiled_local_bytes(const ConvTile& tile, std::size_t position_bytes, int depth,
-                                            DataType staged);
+                                            const MatrixShape& matrix, DataType type);
 
 /// The macros of tile_conv.hpp but for DCN_LANES and those of deform_common.hpp.
 void add_tile_macros(const ConvTile& tile, int depth, const MatrixShape& matrix, runtime::KernelRequest& request);

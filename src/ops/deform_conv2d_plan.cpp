@@ -222,7 +222,7 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
   schedule.chunk = depth;
   schedule.tiles = static_cast<std::size_t>(div_up(pixels, std::int64_t{tile.pixels}));
   schedule.slices = static_cast<std::size_t>(params.groups * slices);
-  schedule.local_bytes = tiled_local_bytes(tile, position_bytes(schedule.index), depth, schedule.packed_type);
+  schedule.local_bytes = tiled_local_bytes(tile, position_bytes(schedule.index), depth, schedule.matrix, input.type);
   schedule.packed_weight_elements = static_cast<std::size_t>(packed);
   schedule.packed_bias_elements = static_cast<std::size_t>(params.groups * slices * tile.outputs);
   schedule.zero_elements = static_cast<std::size_t>(round_up(channels, 8));  // at least one wide load
