@@ -172,6 +172,15 @@ void rule_torch_old(Unit& unit) {
       unit.edits.replace({tokens[i - 1].begin, tokens[i + 3].end}, "", "types", true);
       continue;
     }
+    // x.block<3, 3>(0, 0) in a kernel: nvcc hides kernels from the host's compiler, which asks for the word "template"
+    // where the type of x depends on a parameter. With numbers between the brackets it can be nothing else.
+    if (source.is_word(i) && source.is(i + 1, "<") && !source.is(i - 1, "template") && unit.device(i)) {
+      const auto angle = source.close(i + 1);
+      bool numbers = angle && source.is(*angle + 1, "(");
+      for (std::size_t k = i + 2; numbers && k < *angle; ++k)
+        numbers = source.is(k, ",") || tokens[k].kind == TokenKind::kNumber;
+      if (numbers) unit.edits.insert(tokens[i].begin, "template ", "attributes");
+    }
     // x.data<T>()
     if (source.is(i, "data") && source.is(i + 1, "<")) {
       const auto angle = source.close(i + 1);
