@@ -77,8 +77,8 @@ std::string replaced_words(std::string_view types, const std::map<std::string, s
 /// A device function of CUDA that a project may overload for its own types.
 bool cuda_function(std::string_view name);
 
-/// Lets the threads that return before a barrier of the body [first, last) go along to it. `varying`: words whose values
-/// differ between threads. False, and no edit, where that is too hard.
+/// Lets the threads that return before a barrier of the body [first, last) go along to it. `varying`: words whose
+/// values differ between threads. False, and no edit, where that is too hard.
 bool keep_threads_to_barriers(Unit& unit, std::size_t first, std::size_t last, const std::set<std::string>& varying);
 
 void rule_attributes(Unit&);
