@@ -20,7 +20,7 @@ namespace dcn::ops {
 
 namespace {
 
-using Kernel = Conv2dVariant::Kernel;
+using ConvKernel = Conv2dVariant::Kernel;
 
 constexpr int kDirectBlock = 8;       // output channels of one work-item of the direct kernel
 constexpr int kDirectGroup = 128;     // its work-items side by side
@@ -29,8 +29,8 @@ constexpr std::int64_t kPast = 1024;  // work-items count past the last element
 constexpr auto kConvVariants = [] {
   std::array<Conv2dVariant, kConvTiles.size() + 1> all{};
   std::size_t count = 0;
-  for (const ConvTile& tile : kConvTiles) all[count++] = {tile.name, Kernel::kTiled, tile};
-  all[count] = {"direct", Kernel::kDirect};
+  for (const ConvTile& tile : kConvTiles) all[count++] = {tile.name, ConvKernel::kTiled, tile};
+  all[count] = {"direct", ConvKernel::kDirect};
   return all;
 }();
 
@@ -100,7 +100,7 @@ const Conv2dVariant& choose(const Conv2dDesc& desc, const DeviceFacts& device) {
   if (!desc.force_variant.empty()) {
     const Conv2dVariant& forced = find(desc.force_variant);
     std::string why;
-    if (forced.kernel == Kernel::kTiled) {
+    if (forced.kernel == ConvKernel::kTiled) {
       why = is_f64 ? "it computes in f32, the tensors are f64" : why_unable(forced.tile, problem, device);
     }
     if (why.empty()) return forced;
@@ -142,7 +142,7 @@ void fill_args(Conv2dArgs& args, const Conv2dDesc& desc) {
 runtime::KernelRequest request(const Conv2dSchedule& schedule, DataType type, bool pack) {
   runtime::KernelRequest request;
   request.macros = {{element_macro(type), "1"}, {"DCN_INDEX", to_macro(schedule.index)}};
-  if (schedule.variant.kernel == Kernel::kDirect) {
+  if (schedule.variant.kernel == ConvKernel::kDirect) {
     request.source = "conv2d_direct.hpp";
     request.entry = pack ? "conv2d_direct_pack" : "conv2d_direct";
     request.macros.emplace_back("DCN_BLOCK", std::to_string(kDirectBlock));
@@ -165,7 +165,7 @@ Conv2dSchedule plan_conv2d(const Conv2dDesc& desc, const DeviceFacts& device) {
   Conv2dSchedule schedule;
   schedule.variant = choose(desc, device);
   fill_args(schedule.args, desc);
-  const bool tiled = schedule.variant.kernel == Kernel::kTiled;
+  const bool tiled = schedule.variant.kernel == ConvKernel::kTiled;
   const ConvTile& tile = schedule.variant.tile;
   const DataType type = desc.input.type;
   const std::int64_t groups = desc.params.groups;
@@ -253,7 +253,7 @@ void Conv2dPlan::run(const void* input, const void* residual, void* output) cons
   args.zeros = zeros_.data();
   args.residual = residual;
   args.output = output;
-  if (schedule_.variant.kernel == Kernel::kDirect) {
+  if (schedule_.variant.kernel == ConvKernel::kDirect) {
     runtime::launch(
         queue_, kernel_,
         runtime::range_2d({schedule_.panels, runtime::div_up(schedule_.pixels, kDirectGroup)}, {1, kDirectGroup}),
