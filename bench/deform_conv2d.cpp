@@ -6,8 +6,6 @@
 ///
 ///     bench_deform_conv2d                               the seven layer shapes of DLA-34 at 512x512, as a table
 ///     bench_deform_conv2d --training                    forward and backward together; "backward" is ours alone
-///     bench_deform_conv2d --markdown                    the same for docs/performance.md
-///     bench_deform_conv2d --memory                      what plans hold beside tensors and weights, by batch
 ///     bench_deform_conv2d --cases=FILE                  the cases of a file like tests/cases/deform_conv2d_dla34.txt
 ///     bench_deform_conv2d --case='c=64 o=64 in=32x32'   one case
 ///     bench_deform_conv2d --variant=NAME --samples=40   one variant, more samples
@@ -44,9 +42,7 @@ using dcn::test::DeformConv2dCase;
 using dcn::test::Layout;
 
 struct Options {
-  bool markdown = false;
   bool training = false;  ///< forward and backward instead of forward alone
-  bool memory = false;    ///< measure nothing but memory
   int samples = 25;
   int batch = 0;  ///< 0: the case's own
   std::string variant;
@@ -439,19 +435,12 @@ void run_training(benchmark::State& state, const dcn::Queue& queue, const Deform
 /// Prints the table that the file comment promises.
 class TableReporter : public benchmark::BenchmarkReporter {
  public:
-  explicit TableReporter(const Options& options) : markdown_(options.markdown), training_(options.training) {}
+  explicit TableReporter(bool training) : training_(training) {}
 
   bool ReportContext(const Context& /*context*/) override {
-    if (markdown_) {
-      fmt::print(
-          "| layer | deform ms (p10-p90) | plain ms (p10-p90) | ratio | fastest | cpu | {} ms | GFLOP/s | schedule |\n",
-          training_ ? "backward" : "sample");
-      fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
-    } else {
-      fmt::print("{:<24}{:>9} {:>15}{:>9} {:>15}{:>7}{:>9}{:>7}{:>9}{:>9}  {}\n", "layer", "deform ms", "p10-p90",
-                 "plain ms", "p10-p90", "ratio", "fastest", "cpu", training_ ? "backward" : "sample", "GFLOP/s",
-                 "schedule");
-    }
+    fmt::print("{:<24}{:>9} {:>15}{:>9} {:>15}{:>7}{:>9}{:>7}{:>9}{:>9}  {}\n", "layer", "deform ms", "p10-p90",
+               "plain ms", "p10-p90", "ratio", "fastest", "cpu", training_ ? "backward" : "sample", "GFLOP/s",
+               "schedule");
     return true;
   }
 
@@ -462,21 +451,11 @@ class TableReporter : public benchmark::BenchmarkReporter {
         continue;
       }
       const auto value = [&](const char* name) { return run.counters.at(name).value; };
-      const std::string layer = run.run_name.function_name;
-      const auto row = [&](auto format) {
-        fmt::print(format, layer, value("deform_ms"), value("deform_p10"), value("deform_p90"), value("plain_ms"),
-                   value("plain_p10"), value("plain_p90"), value("ratio"), value("ratio_min"), value("ratio_cpu"),
-                   value("extra_ms"), value("gflops"), run.report_label);
-      };
-      if (markdown_) {
-        row(
-            FMT_STRING("| {} | {:.2f} ({:.2f}-{:.2f}) | {:.2f} ({:.2f}-{:.2f}) | {:.2f} | {:.2f} | {:.2f} | {:.2f} | "
-                       "{:.0f} | {} |\n"));
-      } else {
-        row(
-            FMT_STRING("{:<24}{:>9.2f} {:>7.2f}-{:<7.2f}{:>9.2f} "
-                       "{:>7.2f}-{:<7.2f}{:>7.2f}{:>9.2f}{:>7.2f}{:>9.2f}{:>9.0f}  {}\n"));
-      }
+      fmt::print(
+          "{:<24}{:>9.2f} {:>7.2f}-{:<7.2f}{:>9.2f} {:>7.2f}-{:<7.2f}{:>7.2f}{:>9.2f}{:>7.2f}{:>9.2f}{:>9.0f}  {}\n",
+          run.run_name.function_name, value("deform_ms"), value("deform_p10"), value("deform_p90"), value("plain_ms"),
+          value("plain_p10"), value("plain_p90"), value("ratio"), value("ratio_min"), value("ratio_cpu"),
+          value("extra_ms"), value("gflops"), run.report_label);
       std::fflush(stdout);
       log_ratio_ += std::log(value("ratio"));
       log_fastest_ += std::log(value("ratio_min"));
@@ -487,13 +466,11 @@ class TableReporter : public benchmark::BenchmarkReporter {
 
   void Finalize() override {
     if (count_ == 0) return;
-    fmt::print("{}geometric mean of the ratios: {:.2f} (fastest samples: {:.2f}, processor time: {:.2f})\n",
-               markdown_ ? "\n" : "", std::exp(log_ratio_ / count_), std::exp(log_fastest_ / count_),
-               std::exp(log_cpu_ / count_));
+    fmt::print("geometric mean of the ratios: {:.2f} (fastest samples: {:.2f}, processor time: {:.2f})\n",
+               std::exp(log_ratio_ / count_), std::exp(log_fastest_ / count_), std::exp(log_cpu_ / count_));
   }
 
  private:
-  bool markdown_;
   bool training_;
   double log_ratio_ = 0;
   double log_fastest_ = 0;
@@ -513,31 +490,6 @@ std::string name_of(const DeformConv2dCase& c, DataType type) {
   return fmt::format("{} {}", name, to_string(type));
 }
 
-/// Local memory of a work-group, of which each thread or unit holds a few at a time, and what plans allocate. Columns,
-/// as im2col would hold them, for comparison.
-void print_memory(const dcn::Queue& queue, const std::vector<DeformConv2dCase>& cases, const std::string& variant) {
-  fmt::print(
-      "| layer | batch | columns, MiB | forward: work-group, KiB | forward: plan, KiB | backward: plan, MiB |\n");
-  fmt::print("| --- | --- | --- | --- | --- | --- |\n");
-  constexpr double kKibi = 1024;
-  for (DeformConv2dCase c : cases) {
-    for (const std::int64_t batch : {1, 4, 16}) {
-      c.batch = batch;
-      const DeformLayer forward(queue, c, DataType::kF32, variant);
-      const DeformBackwardLayer backward(queue, c, DataType::kF32, variant);
-      const dcn::DeformConv2dParams params = c.params();
-      const std::int64_t columns = batch * params.output_h(c.height) * params.output_w(c.width) * c.in_channels *
-                                   c.kernel_h * c.kernel_w * static_cast<std::int64_t>(sizeof(float));
-      fmt::print("| {}->{}@{} | {} | {:.0f} | {:.0f} | {:.1f} | {:.1f} |\n", c.in_channels, c.out_channels, c.height,
-                 batch, static_cast<double>(columns) / (kKibi * kKibi),
-                 static_cast<double>(forward.plan().local_bytes()) / kKibi,
-                 static_cast<double>(forward.plan().scratch_bytes()) / kKibi,
-                 static_cast<double>(backward.plan().scratch_bytes()) / (kKibi * kKibi));
-      std::fflush(stdout);
-    }
-  }
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -548,12 +500,8 @@ int main(int argc, char** argv) {
     for (int i = 0; i < argc; ++i) {
       const std::string argument = argv[i];
       const auto value = [&](std::string_view name) { return argument.substr(name.size()); };
-      if (argument == "--markdown") {
-        options.markdown = true;
-      } else if (argument == "--training") {
+      if (argument == "--training") {
         options.training = true;
-      } else if (argument == "--memory") {
-        options.memory = true;
       } else if (argument.starts_with("--samples=")) {
         options.samples = std::stoi(value("--samples="));
       } else if (argument.starts_with("--batch=")) {
@@ -578,10 +526,6 @@ int main(int argc, char** argv) {
     if (benchmark::ReportUnrecognizedArguments(count, rest.data())) return 2;
 
     const dcn::Queue queue = dcn::Queue::create(options.device);
-    if (options.memory) {
-      print_memory(queue, cases, options.variant);
-      return 0;
-    }
     for (const DataType type : {DataType::kF32, DataType::kBf16}) {
       for (DeformConv2dCase& c : cases) {
         if (options.batch > 0) c.batch = options.batch;
@@ -595,7 +539,7 @@ int main(int argc, char** argv) {
             ->Iterations(options.samples);
       }
     }
-    TableReporter reporter(options);
+    TableReporter reporter(options.training);
     benchmark::RunSpecifiedBenchmarks(&reporter);
   } catch (const std::exception& error) {
     fmt::print(stderr, "bench_deform_conv2d: {}\n", error.what());

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Our deformable convolution on a CUDA device beside cuDNN's plain convolution, torchvision's CUDA operator and deformops.
 
-    bench/gpu                          needs: PyTorch for CUDA, torchvision, sycl_dcn, the oneAPI plugin for NVIDIA GPUs
+    bench/gpu                             everything; writes docs/
     bench/gpu --batch 1 --out /tmp/try
-    bench/gpu --networks               whole CenterNets instead, beside PyTorch's with torchvision's operator; needs the
-                                       library that bench/run builds, or DCN_BENCH_LIBRARY with its name
+    bench/gpu --parts operators           through PyTorch; needs PyTorch for CUDA, torchvision, sycl_dcn, the oneAPI plugin for
+                                          NVIDIA GPUs, and measures deformops if it is installed
+    bench/gpu --parts plans,networks      the C++ plans, and whole CenterNets beside PyTorch's with torchvision's operator; both
+                                          need the library that bench/run builds, or DCN_BENCH_LIBRARY with its name
 
 All get the same tensors and must give the same numbers first. Then they run in turn, several calls back to back each time, as
 torchvision's kernels launch on the default stream, which a CUDA graph would leave out. Medians are compared; the spread is
@@ -21,10 +23,10 @@ import time
 import torch
 import torchvision
 
+import report
 import sycl_dcn
+from common import LIMIT, OURS, SHAPES, name_of
 
-SHAPES = [(64, 64, 128), (128, 64, 64), (128, 128, 64), (256, 64, 32), (256, 128, 32), (256, 256, 32), (512, 256, 16)]
-OURS, LIMIT = "sycl-dcn", "plain convolution"
 #: Of the largest value: what rounding the result to the type costs, and torchvision's positions in that type.
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-2, torch.bfloat16: 5e-2}
 NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
@@ -150,20 +152,73 @@ def summary(times):
     return {"median_us": statistics.median(times), "spread_us": quartiles[2] - quartiles[0]}
 
 
-def table(results, what):
-    names = [n for n in (LIMIT, OURS, "torchvision", "deformops") if any(n in r[what] for r in results)]
-    lines = ["| type | shape | " + " | ".join(f"{n}: device, call, us" for n in names) +
-             " | ours / plain, device | torchvision / ours, device | ours, error |",
-             "| --- | --- |" + " --- |" * (len(names) + 3)]
-    for r in results:
-        at = r[what]
-        cells = [f"{at[n]['device_us']:.0f}, {at[n]['median_us']:.0f} ±{at[n]['spread_us']:.0f}" if n in at else "–"
-                 for n in names]
-        ours = at[OURS]["device_us"]
-        peer = f"{at['torchvision']['device_us'] / ours:.1f}" if "torchvision" in at else "–"
-        lines.append(f"| {r['type']} | {r['shape']} | " + " | ".join(cells) +
-                     f" | {ours / at[LIMIT]['device_us']:.2f} | {peer} | {r['errors'][OURS]:.1e} |")
-    return "\n".join(lines)
+def ceilings():
+    """TFLOP/s of large matrix products in fp16, and TB/s of adding long vectors."""
+    def best(work):
+        return min(measure({"": work}, 5)[""])
+
+    a, b = (torch.ones(8192, 8192, device="cuda", dtype=torch.half) for _ in range(2))
+    x, y = (torch.ones(1 << 28, device="cuda") for _ in range(2))
+    z = torch.empty_like(x)
+    return {"fp16_tflops": 2 * 8192**3 / best(lambda: a @ b) * 1e-6,
+            "tbytes": 3 * x.nbytes / best(lambda: torch.add(x, y, out=z)) * 1e-6}
+
+
+def run_operators(batch, samples, types, with_training):
+    made = makers()
+    results = []
+    for dtype in types:
+        for channels, outputs, side in SHAPES:
+            t = tensors(batch, channels, outputs, side, dtype)
+            errors = check(made, t, dtype)
+            running = {n: m for n, m in made.items() if n == LIMIT or n in errors}
+            result = {"type": NAMES[dtype], "shape": name_of(channels, outputs, side), "errors": errors}
+            works = {n: forward(m, layouts(t, n)) for n, m in running.items()}
+            result["forward"] = run_all(works, samples)
+            if with_training:
+                grad = torch.randn(batch, outputs, side, side, device="cuda").to(dtype)
+                grads = {n: grad.contiguous(memory_format=torch.channels_last) if n in (OURS, LIMIT) else grad
+                         for n in running}
+                works = {n: training(m, layouts(t, n), grads[n]) for n, m in running.items()}
+                result["training"] = run_all(works, max(3, samples // 3))
+            results.append(result)
+            print(json.dumps(result), file=sys.stderr, flush=True)
+    return results
+
+
+def run_plans(batch):
+    """The C++ plan, which packs its weights once: the best of five times twenty runs back to back, and cuDNN in the same way."""
+    import ours
+
+    def best(run, wait, calls=20):
+        run()
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            run(calls)
+            wait()
+            times.append((time.perf_counter() - start) / calls * 1e6)
+        return min(times)
+
+    results = []
+    for kind, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16), ("tf32", torch.float32), ("fp32", torch.float32)):
+        torch.backends.cudnn.allow_tf32 = kind == "tf32"
+        for channels, outputs, side in SHAPES:
+            t = layouts(tensors(batch, channels, outputs, side, dtype), LIMIT)
+            activations = (t[name].float().cpu().permute(0, 2, 3, 1).contiguous().numpy() for name in ("input", "offset", "mask"))
+            weights = (t[name].float().cpu().contiguous().numpy() for name in ("weight", "bias"))
+            plan = ours.Deformable(*activations, *weights, type=kind, device="cuda")
+
+            def plain(calls=1, t=t):
+                with torch.no_grad():
+                    for _ in range(calls):
+                        torch.nn.functional.conv2d(t["input"], t["weight"], t["bias"], padding=1)
+
+            results.append({"type": kind, "shape": name_of(channels, outputs, side), OURS: best(plan, lambda: None),
+                            LIMIT: best(plain, torch.cuda.synchronize)})
+            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+    torch.backends.cudnn.allow_tf32 = False
+    return results
 
 
 def run_networks(batches, samples):
@@ -173,8 +228,7 @@ def run_networks(batches, samples):
     import network
     import numpy as np
     import ours
-    lines = ["| network | type | batch | sycl-dcn, ms | PyTorch, torchvision, ms | ratio | largest difference |",
-             "| --- | --- | --- | --- | --- | --- | --- |"]
+    from sycl_dcn.train import deform
     results = []
     for arch in ("resdcn_18", "dla_34"):
         with tempfile.TemporaryDirectory() as name:
@@ -188,7 +242,7 @@ def run_networks(batches, samples):
                     heads = {}
 
                     def peer(bf16=bf16, image=image, heads=heads):
-                        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+                        with torch.inference_mode(), deform.using("torchvision"), torch.autocast("cuda", torch.bfloat16, enabled=bf16):
                             heads.update(module(image))
 
                     peer()
@@ -201,67 +255,41 @@ def run_networks(batches, samples):
                         raise SystemExit(f"{arch}, {kind}: heads differ by {difference:.2e} of their largest value")
                     found = {who: summary(times) for who, times in measure({OURS: work, "PyTorch": peer}, samples).items()}
                     results.append({"network": arch, "type": kind, "batch": batch, "difference": difference, **found})
-                    cells = [f"{found[who]['median_us'] / 1e3:.2f} ±{found[who]['spread_us'] / 1e3:.2f}"
-                             for who in (OURS, "PyTorch")]
-                    ratio = found["PyTorch"]["median_us"] / found[OURS]["median_us"]
-                    lines.append(f"| {arch} | {kind} | {batch} | {cells[0]} | {cells[1]} | {ratio:.2f} | {difference:.1e} |")
-                    print(lines[-1], file=sys.stderr, flush=True)
-    return results, "\n".join(lines)
+                    print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+    return results
 
 
-def write(arguments, name, results, text):
-    """NAME.json and NAME.md, and the text on standard output."""
-    device = torch.cuda.get_device_name()
-    date = datetime.date.today().isoformat()
-    text = f"{device}, {date}, PyTorch {torch.__version__}, torchvision {torchvision.__version__}. {text}"
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / f"{name}.md").write_text(text + "\n")
-    (arguments.out / f"{name}.json").write_text(json.dumps({"device": device, "date": date, "batch": arguments.batch,
-                                                            "torch": torch.__version__, "results": results},
-                                                           indent=1) + "\n")
-    print(text)
+PARTS = ("operators", "plans", "networks")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--samples", type=int, default=15, help="of each implementation and shape")
-    parser.add_argument("--types", default="fp16,bf16,fp32", help="comma-separated")
-    parser.add_argument("--skip-training", action="store_true", help="forward only")
-    parser.add_argument("--networks", action="store_true", help="whole networks, of batch 1 and --batch")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("."), help="folder for gpu.json and gpu.md")
+    parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=16, help="(default: %(default)s); networks are measured with batch 1 as well")
+    parser.add_argument("--samples", type=int, default=15, help="of each implementation and shape (default: %(default)s)")
+    parser.add_argument("--types", default="fp16,bf16,fp32", help="of the operators, comma-separated (default: %(default)s)")
+    parser.add_argument("--skip-training", action="store_true", help="operators forward only")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2] / "docs",
+                        help="folder for performance/gpu-DATE.json and the tables of performance.md (default: docs)")
     arguments = parser.parse_args()
+    parts, types = arguments.parts.split(","), arguments.types.split(",")
+    for given, known in ((parts, PARTS), (types, NAMES.values())):
+        if unknown := set(given) - set(known):
+            parser.error(f"{', '.join(unknown)}: expected some of {', '.join(known)}")
     if not torch.cuda.is_available():
         raise SystemExit("this PyTorch sees no CUDA device: install one built for CUDA, on a machine with an NVIDIA GPU")
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = False  # the operator's own arithmetic
-    if arguments.networks:
-        results, text = run_networks((1, arguments.batch), arguments.samples)
-        write(arguments, "networks", results, "Whole networks at 512 x 512.\n\n" + text)
-        return
-    made = makers()
-    wanted = arguments.types.split(",")
-    results = []
-    for dtype in (d for d in NAMES if NAMES[d] in wanted):
-        for channels, outputs, side in SHAPES:
-            t = tensors(arguments.batch, channels, outputs, side, dtype)
-            errors = check(made, t, dtype)
-            running = {n: m for n, m in made.items() if n == LIMIT or n in errors}
-            result = {"type": NAMES[dtype], "shape": f"{channels}->{outputs}@{side}", "errors": errors}
-            works = {n: forward(m, layouts(t, n)) for n, m in running.items()}
-            result["forward"] = run_all(works, arguments.samples)
-            if not arguments.skip_training:
-                grad = torch.randn(arguments.batch, outputs, side, side, device="cuda").to(dtype)
-                grads = {n: grad.contiguous(memory_format=torch.channels_last) if n in (OURS, LIMIT) else grad
-                         for n in running}
-                works = {n: training(m, layouts(t, n), grads[n]) for n, m in running.items()}
-                result["training"] = run_all(works, max(3, arguments.samples // 3))
-            results.append(result)
-            print(json.dumps(result), file=sys.stderr, flush=True)
-    text = f"Batch {arguments.batch}.\n\nForward:\n\n" + table(results, "forward")
-    if not arguments.skip_training:
-        text += "\n\nForward and backward:\n\n" + table(results, "training")
-    write(arguments, "gpu", results, text)
+    result = {"date": datetime.date.today().isoformat(), "device": torch.cuda.get_device_name(), "batch": arguments.batch,
+              "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__}, "ceilings": ceilings()}
+    if "operators" in parts:
+        result["operators"] = run_operators(arguments.batch, arguments.samples, [d for d in NAMES if NAMES[d] in types],
+                                            not arguments.skip_training)
+    if "plans" in parts:
+        result["plans"] = run_plans(arguments.batch)
+    if "networks" in parts:
+        result["networks"] = run_networks((1, arguments.batch), arguments.samples)
+    report.write_gpu(result, arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,35 @@
 /// \file library.cpp
-/// Our operator, our networks and oneDNN's plain convolution as C functions, so that peers.py times them in the process
-/// of the others, in turn. All memory is the caller's ordinary memory; layers run on the CPU device, networks on any.
+/// Our operator, our networks and oneDNN's plain convolution as C functions, so that peers.py and gpu.py time them in
+/// the process of the others, in turn. Tensors are copied to the device when work is made; the plain convolution runs
+/// on the CPU device, all else on any.
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "../plain_network.hpp"
 #include "centernet/model.hpp"
 #include "dcn/deform_conv2d.hpp"
+#include "dcn/deform_conv2d_backward.hpp"
 #include "dcn/device.hpp"
 #include "nn/plan.hpp"
+#include "plain_network.hpp"
+
+extern "C" {
+/// A 3x3 layer of stride 1 and padding 1.
+struct DcnBenchLayer {
+  long long batch, in_channels, out_channels, height, width;
+  int type;  ///< of all tensors: 0 f32, 1 bf16, 2 f16, 3 f32 with products in tf32
+};
+}
 
 namespace {
 
 using dcn::DataType;
 using dcn::MemoryFormat;
 using dcn::TensorView;
+
+constexpr int kBf16 = 1, kTf32 = 3;  // of DcnBenchLayer::type
 
 thread_local std::string last_error;
 
@@ -26,31 +38,38 @@ dcn::Queue& cpu_queue() {
   return *queue;
 }
 
+dcn::Queue queue_on(const std::string& device) { return device == "cpu" ? cpu_queue() : dcn::Queue::create(device); }
+
 /// Something that can be run again and again.
 struct Work {
-  Work() = default;
+  explicit Work(dcn::Queue on) : queue(std::move(on)) {}
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
   virtual ~Work() = default;
-  virtual void run() = 0;
+  virtual void start() = 0;
+  dcn::Queue queue;
 };
 
 struct Deformable : Work {
-  void run() override {
-    plan->run(desc.tensors);
-    cpu_queue().wait();
+  using Work::Work;
+  void start() override { plan->run(desc.tensors); }
+
+  /// Device memory for what `view` describes, with the values at `from` if there are any.
+  TensorView placed(TensorView view, const void* from) {
+    memory.emplace_back(queue, static_cast<std::size_t>(view.elements()) * size_of(view.type));
+    view.data = memory.back().data();
+    if (from != nullptr) queue.copy(view.data, from, memory.back().bytes());
+    return view;
   }
+
+  std::vector<dcn::DeviceBuffer> memory;
   dcn::DeformConv2dDesc desc;
   std::unique_ptr<dcn::DeformConv2dPlan> plan;
 };
 
 struct Network : Work {
-  explicit Network(dcn::Queue on) : queue(std::move(on)) {}
-  void run() override {
-    executor->run();
-    queue.wait();
-  }
-  dcn::Queue queue;
+  using Work::Work;
+  void start() override { executor->run(); }
   std::unique_ptr<dcn::nn::Executor> executor;
 };
 
@@ -71,6 +90,24 @@ void for_each(const TensorView& view, Visit visit) {
   }
 }
 
+dcn::DeformConv2dDesc describe(const DcnBenchLayer& layer) {
+  constexpr DataType kTypes[] = {DataType::kF32, DataType::kBf16, DataType::kF16, DataType::kF32};
+  const DataType type = kTypes[layer.type];
+  const auto nhwc = [&](std::int64_t channels) {
+    return TensorView::activation(nullptr, type, MemoryFormat::kNhwc, layer.batch, channels, layer.height, layer.width);
+  };
+  dcn::DeformConv2dDesc desc;
+  desc.params.padding_h = desc.params.padding_w = 1;
+  desc.allow_tf32 = layer.type == kTf32;
+  desc.tensors = {.input = nhwc(layer.in_channels),
+                  .offset = nhwc(18),
+                  .mask = nhwc(9),
+                  .weight = TensorView::contiguous(nullptr, type, {layer.out_channels, layer.in_channels, 3, 3}),
+                  .bias = TensorView::contiguous(nullptr, type, {layer.out_channels}),
+                  .output = nhwc(layer.out_channels)};
+  return desc;
+}
+
 template <typename Make>
 Work* guarded(Make make) {
   try {
@@ -85,40 +122,66 @@ Work* guarded(Make make) {
 
 extern "C" {
 
-/// The sizes of a 3x3 layer of stride 1 and padding 1.
-struct DcnBenchLayer {
-  long long batch, in_channels, out_channels, height, width;
-  int bf16;  ///< all but weight and bias of the plain convolution, which it takes in f32
-};
-
 const char* dcn_bench_error() { return last_error.c_str(); }
 
-/// \param input,output NHWC \param offset [N, H, W, 18] \param mask [N, H, W, 9] \param weight [out, in, 3, 3]
-void* dcn_bench_deformable(const DcnBenchLayer* layer, void* input, void* offset, void* mask, void* weight, void* bias,
-                           void* output) {
+/// \param input NHWC \param offset [N, H, W, 18] \param mask [N, H, W, 9] \param weight [out, in, 3, 3]
+void* dcn_bench_deformable(const DcnBenchLayer* layer, const char* device, const void* input, const void* offset,
+                           const void* mask, const void* weight, const void* bias) {
   return guarded([&] {
-    const DataType type = layer->bf16 != 0 ? DataType::kBf16 : DataType::kF32;
-    const auto nhwc = [&](void* data, std::int64_t channels) {
-      return TensorView::activation(data, type, MemoryFormat::kNhwc, layer->batch, channels, layer->height,
-                                    layer->width);
-    };
-    auto work = std::make_unique<Deformable>();
-    work->desc.params.padding_h = work->desc.params.padding_w = 1;
-    work->desc.tensors = {
-        .input = nhwc(input, layer->in_channels),
-        .offset = nhwc(offset, 18),
-        .mask = nhwc(mask, 9),
-        .weight = TensorView::contiguous(weight, type, {layer->out_channels, layer->in_channels, 3, 3}),
-        .bias = TensorView::contiguous(bias, type, {layer->out_channels}),
-        .output = nhwc(output, layer->out_channels)};
-    work->plan = std::make_unique<dcn::DeformConv2dPlan>(cpu_queue(), work->desc);
-    work->plan->set_weights(work->desc.tensors.weight, work->desc.tensors.bias);
-    work->run();
+    auto work = std::make_unique<Deformable>(queue_on(device));
+    work->desc = describe(*layer);
+    dcn::DeformConv2dTensors& tensors = work->desc.tensors;
+    tensors.input = work->placed(tensors.input, input);
+    tensors.offset = work->placed(tensors.offset, offset);
+    tensors.mask = work->placed(*tensors.mask, mask);
+    tensors.weight = work->placed(tensors.weight, weight);
+    tensors.bias = work->placed(*tensors.bias, bias);
+    tensors.output = work->placed(tensors.output, nullptr);
+    work->plan = std::make_unique<dcn::DeformConv2dPlan>(work->queue, work->desc);
+    work->plan->set_weights(tensors.weight, tensors.bias);
+    work->start();
+    work->queue.wait();
     return work;
   });
 }
 
-/// oneDNN's plain convolution in NHWC, as the networks run it. \param input NHWC f32
+/// Its output, NHWC in the layer's type.
+void dcn_bench_output(void* work, void* values) {
+  auto* layer = static_cast<Deformable*>(static_cast<Work*>(work));
+  const TensorView& output = layer->desc.tensors.output;
+  layer->queue.copy(values, output.data, static_cast<std::size_t>(output.elements()) * size_of(output.type));
+  layer->queue.wait();
+}
+
+/// Bytes that plans of the layer hold on the CPU device beside tensors and packed weights: local memory of a work-group
+/// (a thread holds one), what the forward plan allocates, what the backward plan allocates.
+int dcn_bench_memory(const DcnBenchLayer* layer, double* group, double* forward, double* backward) {
+  try {
+    const dcn::DeformConv2dDesc desc = describe(*layer);
+    const dcn::DeformConv2dPlan forward_plan(cpu_queue(), desc);
+    const dcn::DeformConv2dTensors& tensors = desc.tensors;
+    const dcn::DeformConv2dBackwardPlan backward_plan(cpu_queue(), {.params = desc.params,
+                                                                    .tensors = {.grad_output = tensors.output,
+                                                                                .input = tensors.input,
+                                                                                .offset = tensors.offset,
+                                                                                .mask = tensors.mask,
+                                                                                .weight = tensors.weight,
+                                                                                .grad_input = tensors.input,
+                                                                                .grad_offset = tensors.offset,
+                                                                                .grad_mask = tensors.mask,
+                                                                                .grad_weight = tensors.weight,
+                                                                                .grad_bias = tensors.bias}});
+    *group = static_cast<double>(forward_plan.local_bytes());
+    *forward = static_cast<double>(forward_plan.scratch_bytes());
+    *backward = static_cast<double>(backward_plan.scratch_bytes());
+    return 1;
+  } catch (const std::exception& error) {
+    last_error = error.what();
+    return 0;
+  }
+}
+
+/// oneDNN's plain convolution in NHWC, as the networks run it. All pointers to f32, whatever the layer's type.
 void* dcn_bench_plain(const DcnBenchLayer* layer, const float* input, const float* weight, const float* bias) {
   return guarded([&] {
     dcn::nn::Layer conv;
@@ -138,13 +201,14 @@ void* dcn_bench_plain(const DcnBenchLayer* layer, const float* input, const floa
     network.input_channels = layer->in_channels;
     network.size_divisor = 1;
     auto work = std::make_unique<Network>(cpu_queue());
-    const dcn::nn::PlanOptions options{.type = layer->bf16 != 0 ? DataType::kBf16 : DataType::kF32,
+    const dcn::nn::PlanOptions options{.type = layer->type == kBf16 ? DataType::kBf16 : DataType::kF32,
                                        .format = dcn::nn::FormatChoice::kNhwc};
     work->executor = std::make_unique<dcn::nn::Executor>(cpu_queue(), std::move(network), options);
     work->executor->prepare(layer->batch, layer->height, layer->width);
     const TensorView view = work->executor->input();
-    cpu_queue().copy(view.data, input, bytes_of(view));
-    work->run();
+    work->queue.copy(view.data, input, bytes_of(view));
+    work->start();
+    work->queue.wait();
     return work;
   });
 }
@@ -157,7 +221,7 @@ void* dcn_bench_network(const char* checkpoint, const char* device, int plain, i
   return guarded([&] {
     dcn::nn::Network network = dcn::centernet::load_model(checkpoint).network;
     if (plain != 0) network = dcn::bench::without_deformation(std::move(network));
-    auto work = std::make_unique<Network>(std::string(device) == "cpu" ? cpu_queue() : dcn::Queue::create(device));
+    auto work = std::make_unique<Network>(queue_on(device));
     work->executor = std::make_unique<dcn::nn::Executor>(
         work->queue, std::move(network), dcn::nn::PlanOptions{.type = bf16 != 0 ? DataType::kBf16 : DataType::kF32});
     work->executor->prepare(batch, height, width);
@@ -165,7 +229,8 @@ void* dcn_bench_network(const char* checkpoint, const char* device, int plain, i
     std::vector<float> picture(static_cast<std::size_t>(view.elements()));
     for_each(view, [&](std::size_t place) { picture[place] = *input++; });
     work->queue.copy(view.data, picture.data(), bytes_of(view));
-    work->run();
+    work->start();
+    work->queue.wait();
     return work;
   });
 }
@@ -173,7 +238,7 @@ void* dcn_bench_network(const char* checkpoint, const char* device, int plain, i
 /// A head's values as dense f32 NCHW into `values`; 0 when there is no such head.
 int dcn_bench_head(void* work, const char* head, float* values) {
   try {
-    auto* network = static_cast<Network*>(work);
+    auto* network = static_cast<Network*>(static_cast<Work*>(work));
     const TensorView view = network->executor->output(head);
     std::vector<float> copy(static_cast<std::size_t>(view.elements()));
     network->queue.copy(copy.data(), view.data, bytes_of(view));
@@ -186,6 +251,11 @@ int dcn_bench_head(void* work, const char* head, float* values) {
   }
 }
 
-void dcn_bench_run(void* work) { static_cast<Work*>(work)->run(); }
+/// `times` back to back, and waits for the last.
+void dcn_bench_run(void* work, int times) {
+  auto* started = static_cast<Work*>(work);
+  for (int i = 0; i < times; ++i) started->start();
+  started->queue.wait();
+}
 void dcn_bench_free(void* work) { delete static_cast<Work*>(work); }
 }

@@ -8,9 +8,12 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
+_TYPES = {"fp32": 0, "bf16": 1, "fp16": 2, "tf32": 3}
+
+
 class _Layer(ctypes.Structure):
     _fields_ = [(name, ctypes.c_longlong) for name in ("batch", "in_channels", "out_channels", "height", "width")] + [
-        ("bf16", ctypes.c_int)]
+        ("type", ctypes.c_int)]
 
 
 def _load():
@@ -31,43 +34,75 @@ def _pointer(array):
     return ctypes.c_void_p(array.ctypes.data)
 
 
+def _failure():
+    return RuntimeError(_LIBRARY.dcn_bench_error().decode())
+
+
 class _Work:
     """Something that runs again and again on the same memory."""
 
-    def __init__(self, handle, *keep):
+    def __init__(self, handle):
         if not handle:
-            raise RuntimeError(_LIBRARY.dcn_bench_error().decode())
-        self._handle, self._keep = ctypes.c_void_p(handle), keep
+            raise _failure()
+        self._handle = ctypes.c_void_p(handle)
 
-    def __call__(self):
-        _LIBRARY.dcn_bench_run(self._handle)
+    def __call__(self, times=1):
+        _LIBRARY.dcn_bench_run(self._handle, times)
 
     def __del__(self):
         if getattr(self, "_handle", None):
             _LIBRARY.dcn_bench_free(self._handle)
 
 
-def _layer(input, weight):
+def _layer(input, weight, type):
     batch, height, width, in_channels = input.shape
-    return _Layer(batch, in_channels, weight.shape[0], height, width, 0)
+    return ctypes.byref(_Layer(batch, in_channels, weight.shape[0], height, width, _TYPES[type]))
 
 
-def deformable(input, offset, mask, weight, bias):
-    """input, offset, mask: NHWC float32; returns (work, output NHWC)."""
-    output = np.zeros((*input.shape[:3], weight.shape[0]), np.float32)
-    arrays = (input, offset, mask, weight, bias, output)
-    handle = _LIBRARY.dcn_bench_deformable(ctypes.byref(_layer(input, weight)), *map(_pointer, arrays))
-    return _Work(handle, *arrays), output
+def _as(array, type):
+    """Contiguous float32 as the bits of `type`; bf16 is rounded to even."""
+    array = np.ascontiguousarray(array, np.float32)
+    if type == "fp16":
+        return array.astype(np.float16)
+    if type == "bf16":
+        bits = array.view(np.uint32)
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    return array
 
 
-def plain(input, weight, bias):
-    """oneDNN's convolution, 3x3, padding 1, NHWC, weights in its own format."""
-    handle = _LIBRARY.dcn_bench_plain(ctypes.byref(_layer(input, weight)), *map(_pointer, (input, weight, bias)))
-    return _Work(handle)
+class Deformable(_Work):
+    """input, offset, mask: NHWC float32, rounded to `type`; fp32, bf16, fp16 or tf32; device as `centernet --device` takes it."""
+
+    def __init__(self, input, offset, mask, weight, bias, type="fp32", device="cpu"):
+        self._type, self._shape = type, (*input.shape[:3], weight.shape[0])
+        arrays = [_as(array, type) for array in (input, offset, mask, weight, bias)]
+        super().__init__(_LIBRARY.dcn_bench_deformable(_layer(input, weight, type), device.encode(), *map(_pointer, arrays)))
+
+    def output(self):
+        """NHWC float32."""
+        values = np.zeros(self._shape, {"fp16": np.float16, "bf16": np.uint16}.get(self._type, np.float32))
+        _LIBRARY.dcn_bench_output(self._handle, _pointer(values))
+        return (values.astype(np.uint32) << 16).view(np.float32) if self._type == "bf16" else values.astype(np.float32)
+
+
+def plain(input, weight, bias, type="fp32"):
+    """oneDNN's convolution, 3x3, padding 1, NHWC, weights in its own format; fp32 or bf16."""
+    return _Work(_LIBRARY.dcn_bench_plain(_layer(input, weight, type), *map(_pointer, (input, weight, bias))))
+
+
+def memory(batch, channels, outputs, side):
+    """Bytes that fp32 plans hold on the CPU beside tensors and packed weights: of a forward work-group, which each thread
+    holds one of, of the forward plan, of the backward plan."""
+    found = [ctypes.c_double() for _ in range(3)]
+    layer = _Layer(batch, channels, outputs, side, side, 0)
+    if not _LIBRARY.dcn_bench_memory(ctypes.byref(layer), *map(ctypes.byref, found)):
+        raise _failure()
+    return dict(zip(("group", "forward", "backward"), (value.value for value in found)))
 
 
 class Network(_Work):
-    """A checkpoint's network; input: NCHW float32 picture; device as `centernet --device` takes it."""
+    """A checkpoint's network; input: NCHW float32 picture; device as `centernet --device` takes it. plain: ordinary convolutions in
+    place of the deformable ones."""
 
     def __init__(self, checkpoint, input, plain=False, device="cpu", bf16=False):
         batch, _, height, width = input.shape
@@ -80,5 +115,5 @@ class Network(_Work):
         batch, height, width = self._map
         values = np.zeros((batch, channels, height, width), np.float32)
         if not _LIBRARY.dcn_bench_head(self._handle, name.encode(), _pointer(values)):
-            raise RuntimeError(_LIBRARY.dcn_bench_error().decode())
+            raise _failure()
         return values

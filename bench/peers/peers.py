@@ -15,7 +15,9 @@ import os
 import pathlib
 import platform
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 
 for name, value in {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}.items():
@@ -23,12 +25,11 @@ for name, value in {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SP
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import network  # noqa: E402
 import numpy as np  # noqa: E402
 import ours  # noqa: E402
+from common import LIMIT, OURS, SHAPES, name_of  # noqa: E402
 
-# (input channels, output channels, side): DLA-34's deformable layers at 512 x 512.
-SHAPES = [(64, 64, 128), (128, 64, 64), (128, 128, 64), (256, 64, 32), (256, 128, 32), (256, 256, 32), (512, 256, 16)]
-OURS, LIMIT = "sycl-dcn", "plain convolution"
 TOLERANCE = 2e-4  # of the largest output: sums of up to 4608 products in fp32, in different orders
 
 
@@ -48,13 +49,13 @@ def nhwc(array):
     return np.ascontiguousarray(array.transpose(0, 2, 3, 1))
 
 
-def make_ours(t):
-    work, output = ours.deformable(nhwc(t["input"]), nhwc(t["offset"]), nhwc(t["mask"]), t["weight"], t["bias"])
-    return work, lambda: output.transpose(0, 3, 1, 2)
+def make_ours(t, type="fp32"):
+    work = ours.Deformable(nhwc(t["input"]), nhwc(t["offset"]), nhwc(t["mask"]), t["weight"], t["bias"], type)
+    return work, lambda: work.output().transpose(0, 3, 1, 2)
 
 
-def make_plain(t):
-    return ours.plain(nhwc(t["input"]), t["weight"], t["bias"]), None
+def make_plain(t, type="fp32"):
+    return ours.plain(nhwc(t["input"]), t["weight"], t["bias"], type), None
 
 
 def make_torchvision(t):
@@ -185,8 +186,12 @@ def measure(makers, given, samples, seconds=20.0):
         for name, (run, _) in work.items():
             if len(times[name]) * samples <= turn * wanted[name]:
                 times[name].append(timed(run))
-    return {name: {"median": statistics.median(all), "p10": float(np.quantile(all, 0.1)),
-                   "p90": float(np.quantile(all, 0.9)), "samples": len(all)} for name, all in times.items()}
+    return {name: summary(all) for name, all in times.items()}
+
+
+def summary(times):
+    return {"median": statistics.median(times), "p10": float(np.quantile(times, 0.1)), "p90": float(np.quantile(times, 0.9)),
+            "samples": len(times)}
 
 
 def progress(text):
@@ -196,8 +201,8 @@ def progress(text):
 def measure_layers(makers, samples, what):
     rows = []
     for number, (channels, outputs, side) in enumerate(SHAPES, 1):
-        progress(f"[{number}/{len(SHAPES)}] {what} {channels}->{outputs}@{side}")
-        rows.append({"shape": f"{channels}->{outputs}@{side}",
+        progress(f"[{number}/{len(SHAPES)}] {what} {name_of(channels, outputs, side)}")
+        rows.append({"shape": name_of(channels, outputs, side),
                      "ms": measure(makers, tensors(1, channels, outputs, side, side), samples)})
     return rows
 
@@ -215,9 +220,47 @@ def measure_scaling(samples):
     return result
 
 
-def measure_network(samples):
-    import network
-    return network.measure(measure, samples)
+def measure_alone(samples):
+    """Ours and the limit, with no other library at work in the process yet."""
+    return {type: measure_layers({name: lambda t, make=make, type=type: make(t, type)
+                                  for name, make in ((OURS, make_ours), (LIMIT, make_plain))}, samples, f"alone, {type},")
+            for type in ("fp32", "bf16")}
+
+
+def measure_memory():
+    """Bytes of our plans by batch, and of the columns that im2col would hold."""
+    rows = []
+    for channels, outputs, side in SHAPES:
+        for batch in (1, 4, 16):
+            rows.append({"shape": name_of(channels, outputs, side), "batch": batch,
+                         "columns": 4 * 9 * batch * channels * side * side, **ours.memory(batch, channels, outputs, side)})
+    return rows
+
+
+def measure_startup(runs=7):
+    """Seconds of the whole program, from its start to written detections, everything cached; by input size."""
+    program, images = ours.ROOT / "build/bin/centernet", ours.ROOT / "examples/images"
+    found = {}
+    for size in ("512x512", "768x768"):
+        progress(f"start of the program, {size}")
+        with tempfile.TemporaryDirectory() as folder:
+            line = [program, "detect", images / "IMG_2588.jpg", "--model", ours.ROOT / "models/aquarium_resdcn18.safetensors",
+                    "--input-size", size, "--device", "cpu", "--output", folder]
+            times = [timed(lambda line=line: subprocess.run(line, check=True, capture_output=True)) / 1e3 for _ in range(runs + 1)]
+        found[size] = summary(times[1:])
+    return found
+
+
+def measure_ceilings():
+    """What the machine can do at best: a matrix product, and adding long vectors."""
+    import torch
+    torch.set_num_threads(os.cpu_count())
+    side, length = 2048, 1 << 26
+    a, b, c = (torch.ones(side, side) for _ in range(3))
+    product = min(timed(lambda: torch.mm(a, b, out=c)) for _ in range(15))
+    x, y, z = (torch.ones(length) for _ in range(3))
+    added = min(timed(lambda: torch.add(x, y, out=z)) for _ in range(10))
+    return {"gflops": 2 * side**3 / product * 1e-6, "gbytes": 3 * 4 * length / added * 1e-6}
 
 
 def main():
@@ -229,11 +272,17 @@ def main():
     parser.add_argument("--skip-training", action="store_true", help="without forward and backward")
     options = parser.parse_args()
     result = {"date": datetime.date.today().isoformat(), "machine": machine(), "versions": versions()}
+    result["memory"] = measure_memory()
+    result["startup"] = measure_startup()
+    result["alone"] = measure_alone(options.samples)
+    if not options.skip_network:
+        result |= network.measure_alone(measure, max(5, options.samples // 4))
+    result["ceilings"] = measure_ceilings()
     result["forward"] = measure_layers(FORWARD, options.samples, "forward")
     if not options.skip_training:
         result["training"] = measure_layers(TRAINING, max(5, options.samples // 2), "forward and backward")
     if not options.skip_network:
-        result["network"] = measure_network(max(5, options.samples // 4))
+        result["network"] = network.measure(measure, max(5, options.samples // 4))
     result["scaling"] = measure_scaling(max(5, options.samples // 2))
     import report
     report.write(result, options.out)

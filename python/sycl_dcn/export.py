@@ -143,14 +143,11 @@ def export_detector(model: str | Path, path: str | Path) -> tuple[int, int]:
     from .train.export import load, network_of
 
     state, info = load(model)
-    deform.set_implementation("sycl_dcn")
-    try:
-        height, width = info.input_size
-        example = torch.zeros(2, 3, height, width)
+    height, width = info.input_size
+    example = torch.zeros(2, 3, height, width)
+    with deform.using("sycl_dcn"):
         export_onnx(_Detector(network_of(state, info)), (example,), path, ["image"], list(_Detector.HEADS),
                     ({0: torch.export.Dim("batch")},))
-    finally:
-        deform.set_implementation("auto")
     return height, width
 
 

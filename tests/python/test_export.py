@@ -32,7 +32,9 @@ def test_the_shipped_model_in_onnx_runtime(tmp_path, monkeypatch, capsys):
     small = type(info)(info.arch, info.labels, (64, 96))
     monkeypatch.setattr("sycl_dcn.train.export.load", lambda path: (state, small))
     path = tmp_path / "model.onnx"
-    assert export.main([str(MODEL), str(path)]) == 0
+    with deform.using("torchvision"):
+        assert export.main([str(MODEL), str(path)]) == 0
+        assert deform.implementation("cpu") == "torchvision"  # an export leaves the caller's choice alone
     assert "image [N, 3, 64, 96]" in capsys.readouterr().out
 
     model = onnx.load(path)
@@ -42,8 +44,7 @@ def test_the_shipped_model_in_onnx_runtime(tmp_path, monkeypatch, capsys):
 
     image = torch.randn(3, 3, 64, 96)  # another batch than the exported one
     network = network_of(state, small).eval()
-    deform.set_implementation("sycl_dcn")
-    with torch.no_grad():
+    with torch.no_grad(), deform.using("sycl_dcn"):
         heads = network(image)
     results = runtime(path).run(["hm", "wh", "reg"], {"image": image.numpy()})
     for name, got in zip(("hm", "wh", "reg"), results):

@@ -82,9 +82,8 @@ def test_the_program_detects_with_what_was_trained(data, tmp_path):
     assert not torch.equal(state["layer4.0.conv1.weight"], load(MODEL)[0]["layer4.0.conv1.weight"])
 
     split = load_coco(data, PICTURES)
-    deform.set_implementation("torchvision")  # nothing of the library on this side
-    wanted = Evaluator(split, "cpu", info.resolution, info.input_size).detections(network_of(state, info))
-    deform.set_implementation("auto")
+    with deform.using("torchvision"):  # nothing of the library on this side
+        wanted = Evaluator(split, "cpu", info.resolution, info.input_size).detections(network_of(state, info))
 
     names = [image["file_name"] for image in json.loads(data.read_text())["images"]]
     rows = tmp_path / "rows.json"
@@ -111,16 +110,15 @@ def test_the_loss_falls_and_as_it_does_with_torchvision(data):
     plain = AugmentConfig(size=128, mosaic=0, mixup=0, cutout=0, cast=0, colour=0, noise=0, rotate=0, scale=(1, 1.1))
     losses = {}
     for name, steps in (("sycl_dcn", 3), ("torchvision", 2)):
-        deform.set_implementation(name)
-        trainer = Trainer(TrainConfig("resdcn_18", epochs=4, batch=2, learning_rate=1e-4, warmup=1), plain,
-                          load_coco(data, PICTURES), "cpu", graph=False)
-        trainer.initialise(state)
-        start = trainer.generator.get_state()
-        losses[name] = []
-        for _ in range(steps):
-            trainer.generator.set_state(start)  # the same batch again
-            losses[name].append(float(trainer.train_step()["loss"]))
-    deform.set_implementation("auto")
+        with deform.using(name):
+            trainer = Trainer(TrainConfig("resdcn_18", epochs=4, batch=2, learning_rate=1e-4, warmup=1), plain,
+                              load_coco(data, PICTURES), "cpu", graph=False)
+            trainer.initialise(state)
+            start = trainer.generator.get_state()
+            losses[name] = []
+            for _ in range(steps):
+                trainer.generator.set_state(start)  # the same batch again
+                losses[name].append(float(trainer.train_step()["loss"]))
     assert losses["sycl_dcn"][-1] < 0.5 * losses["sycl_dcn"][0], losses
     assert losses["sycl_dcn"][:2] == pytest.approx(losses["torchvision"], rel=5e-3)
 

@@ -8,11 +8,12 @@ beyond one pixel outside are zero). Three implementations:
 - "triton": CUDA only, channels-last; see deform_triton.py;
 - "torchvision": slow on large maps.
 
-`set_implementation` picks one; "auto" is the first of them that works on the tensors' device.
+`set_implementation` picks one, `using` for a while; "auto" is the first of them that works on the tensors' device.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 
@@ -70,6 +71,18 @@ def set_implementation(name: str, device: str = "cpu") -> None:
     if name == "sycl_dcn" and why_no_sycl(device):
         raise ValueError(f"deformable convolution: sycl_dcn cannot run here: {why_no_sycl(device)}")
     _chosen = name
+
+
+@contextlib.contextmanager
+def using(name: str, device: str = "cpu"):
+    """`set_implementation` for the length of a `with` block."""
+    global _chosen
+    before = _chosen
+    set_implementation(name, device)
+    try:
+        yield
+    finally:
+        _chosen = before
 
 
 @torch.compiler.disable
