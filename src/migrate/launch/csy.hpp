@@ -111,14 +111,20 @@ void enter([[maybe_unused]] block_shape shape, [[maybe_unused]] const Accessor& 
     a.list.template apply<__VA_ARGS__>();                                                                \
   }
 namespace csy::detail {
-/// Tells the host where a global variable lives.
+/// Tells the kernels of this text where a global variable lives.
 template <auto* Global>
-void report(void** out) {
-  *out = &Global->get();
+void place(void* where) {
+  Global->place(where);
 }
 }  // namespace csy::detail
 /// `__device__ T name = initial;` is CSY_GLOBAL(name, T, initial); kernels use name.get().
-#define CSY_GLOBAL(name, type, ...) csy::syclexp::device_global<std::type_identity_t<type>> name
+#define CSY_GLOBAL(name, type, ...)                                                          \
+  csy::syclexp::device_global<std::type_identity_t<type>*> csy_##name;                       \
+  struct csy_global_##name {                                                                 \
+    std::type_identity_t<type>& get() const { return *csy_##name.get(); }                    \
+    void place(void* where) const { csy_##name.get() = (std::type_identity_t<type>*)where; } \
+  };                                                                                         \
+  inline constexpr csy_global_##name name {}
 #else
 #include "csy_host.hpp"
 #endif

@@ -46,6 +46,38 @@ void launch(kernel<P...> which, const config& c, A&&... a) {
   which.start(c, detail::pack(detail::signature<P...>(), std::forward<A>(a)...));
 }
 
+/// (void*)k<T>, and cudaLaunchKernel with it.
+namespace detail {
+using launcher = void (*)(const config&, void**);
+template <auto F, typename... P>
+launcher launcher_of(signature<P...>) {
+  return [](const config& c, void** addresses) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      start<F>(c, pack(signature<P...>(), *static_cast<P*>(addresses[I])...));
+    }(std::index_sequence_for<P...>());
+  };
+}
+template <auto F>
+inline const launcher launcher_for = launcher_of<F>(decltype(signature_of(F))());
+}  // namespace detail
+template <auto F, typename Unit = this_unit, typename Overload = void>
+void* kernel_pointer() {
+  return const_cast<detail::launcher*>(&detail::launcher_for<F>);
+}
+inline error launch_pointer(const void* kernel, dim3 grid, dim3 block, void** arguments, config::bytes dynamic = 0,
+                            stream queue = nullptr) {
+  if (kernel == nullptr) detail::fail("this pointer is no kernel");
+  return (*static_cast<const detail::launcher*>(kernel))({grid, block, dynamic, queue}, arguments), success;
+}
+template <typename... P>
+error launch_pointer(kernel<P...> which, dim3 grid, dim3 block, void** arguments, config::bytes dynamic = 0,
+                     stream queue = nullptr) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    launch(which, config{grid, block, dynamic, queue}, *static_cast<P*>(arguments[I])...);
+  }(std::index_sequence_for<P...>());
+  return success;
+}
+
 // ---- Global variables of the device: SYCL's own. Kernels use name.get(). ----
 #define CSY_GLOBAL(name, type, ...) \
   csy::syclexp::device_global<std::type_identity_t<type>> name __VA_OPT__({__VA_ARGS__})

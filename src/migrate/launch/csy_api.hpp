@@ -10,22 +10,15 @@ namespace csy {
 
 template <typename T>
 struct global {
-  T value{};
+  T value{};  ///< what it starts with
   detail::global_variable record;
-  detail::unit* owner;
-  global(detail::unit& in, const char* name) : record{detail::name_of(name), &value, sizeof(T), false}, owner(&in) {
+  global(detail::unit& in, const char* name) : record{detail::name_of(name), &value, sizeof(T), {}} {
     in.globals.push_back(&record);
   }
   global(detail::unit& in, const char* name, const T& initial) : global(in, name) {
     std::memcpy(&value, &initial, sizeof(T));
-    record.has_value = true;
   }
   T& get() { return value; }
-  /// The variable on the current device, or nullptr as long as none of its kernels has been compiled there.
-  char* on_device() {
-    const auto found = owner->addresses.find({detail::key_of(*current_stream()), record.name});
-    return found == owner->addresses.end() ? nullptr : static_cast<char*>(found->second);
-  }
 };
 /// `__device__ T name = initial;` is CSY_GLOBAL(name, T, initial); kernels use name.get().
 #define CSY_GLOBAL(name, type, ...)                                                 \
@@ -37,23 +30,18 @@ struct global {
 template <typename T>
 error memcpy_to_symbol(global<T>& to, const void* from, std::size_t n, std::size_t offset = 0) {
   sycl::queue& queue = *current_stream();
-  queue.memcpy(reinterpret_cast<char*>(&to.value) + offset, from, n).wait_and_throw();
-  to.record.has_value = true;  // what kernels that are compiled later start with
-  if (char* address = to.on_device()) queue.memcpy(address + offset, from, n).wait_and_throw();
+  queue.memcpy(static_cast<char*>(to.record.on(queue)) + offset, from, n).wait_and_throw();
   return success;
 }
 template <typename T>
 error memcpy_from_symbol(void* to, global<T>& from, std::size_t n, std::size_t offset = 0) {
-  char* address = from.on_device();
-  if (address == nullptr) address = reinterpret_cast<char*>(&from.value);
-  current_stream()->memcpy(to, address + offset, n).wait_and_throw();
+  sycl::queue& queue = *current_stream();
+  queue.memcpy(to, static_cast<char*>(from.record.on(queue)) + offset, n).wait_and_throw();
   return success;
 }
 template <typename T, typename P>
 error symbol_address(P** p, global<T>& of) {
-  if (of.owner->instances.empty()) detail::fail(of.record.name + " has no address: no kernel of its file is launched");
-  if (of.on_device() == nullptr) detail::built_for(*of.owner->instances.front(), *current_stream());
-  *p = reinterpret_cast<P*>(of.on_device());
+  *p = static_cast<P*>(of.record.on(*current_stream()));
   return success;
 }
 #endif
@@ -172,6 +160,11 @@ CSY_OWN inline const device_properties* current_device_properties() {
     return p;
   }();
   return one;
+}
+/// cudaDeviceGetAttribute(value, cudaDevAttrX, device): an attribute is a member of the properties.
+template <typename Member>
+error get_device_attribute(int* value, Member device_properties::* attribute, int = 0) {
+  return *value = static_cast<int>(current_device_properties()->*attribute), success;
 }
 inline error mem_get_info(std::size_t* available, std::size_t* total) {
   return *available = *total = current_device_properties()->totalGlobalMem, success;

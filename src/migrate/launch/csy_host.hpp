@@ -104,30 +104,48 @@ CSY_OWN inline sycl::queue& cpu_queue() {
 #include "csy_text.hpp"
 
 namespace csy {
+/// How a kernel is launched.
+struct config {
+  struct bytes {
+    std::size_t count;
+    template <typename I>
+    bytes(I value) : count(static_cast<std::size_t>(value)) {}
+  };
+  dim3 grid, block;
+  bytes dynamic = 0;
+  stream queue = nullptr;
+};
+
 namespace detail {
 
 // ---- Instances of kernels, and what they are compiled to ----
 
 struct unit;
+struct instance;
+/// A launch whose arguments are given by their addresses, as cudaLaunchKernel's are.
+using launcher = void (*)(instance&, const config&, void** arguments);
 /// One kernel with its template arguments.
 struct instance {
   unit* owner;
   std::string name;                           ///< as the source would write it
   std::string overload;                       ///< "void(float*, int)" where the name has several meanings
+  launcher launch = nullptr;                  ///< of kernels that are named by void*
   std::map<std::size_t, sycl::kernel> built;  ///< by queue's context and device
 };
+/// A __device__ or __constant__ variable. Kernels find it through a pointer that each of their bundles is given, so all
+/// bundles share it.
 struct global_variable {
   std::string name;
-  void* value;
+  const void* initial;
   std::size_t size;
-  bool has_value;
+  std::map<std::size_t, void*> storage;  ///< by queue's context and device
+  void* on(sycl::queue& queue);
 };
 /// One .dp.cpp file.
 struct unit {
   std::string file;
   std::vector<instance*> instances;
   std::vector<global_variable*> globals;
-  std::map<std::pair<std::size_t, std::string>, void*> addresses;  ///< of globals, by queue's context and device
   std::mutex mutex;
 };
 
@@ -151,9 +169,10 @@ inline std::string name_of(std::string text) {
 }
 
 /// Instances that are compiled together: those of one unit with the same types as template arguments. Others may need
-/// what the device lacks (double), and would only cost time.
+/// what the device lacks (double), and would only cost time. So would those that are named by void*: functions that
+/// choose a kernel name many, of which few run; each is compiled by itself.
 inline std::string batch_of(const instance& one) {
-  if (!one.owner->globals.empty()) return {};
+  if (one.launch != nullptr) return one.name;
   std::string key, argument;
   int depth = 0;
   for (const char c : one.name.substr(std::min(one.name.find('<'), one.name.size()))) {
@@ -191,18 +210,25 @@ inline void submit(sycl::queue& queue, const sycl::kernel& kernel, dim3 grid, di
   });
 }
 
-/// What the entry for a global variable reports.
-inline void* address_in(sycl::queue& queue, const sycl::kernel& kernel) {
-  void** slot = sycl::malloc_host<void*>(1, queue);
+inline void* global_variable::on(sycl::queue& queue) {
+  static std::mutex guard;
+  const std::scoped_lock lock(guard);
+  void*& place = storage[key_of(queue)];
+  if (place == nullptr) {
+    place = sycl::malloc_device(size, queue);
+    if (place == nullptr) fail("out of memory: " + name);
+    queue.memcpy(place, initial, size).wait_and_throw();
+  }
+  return place;
+}
+/// Tells a bundle, by its entry for that, where a global variable lives.
+inline void place(sycl::queue& queue, const sycl::kernel& kernel, void* where) {
   const struct {
     block_shape block;
-    void** out;
-  } call{{1, 1, 1}, slot};
+    void* where;
+  } call{{1, 1, 1}, where};
   submit(queue, kernel, 1, 1, 0, &call, sizeof(call));
   queue.wait_and_throw();
-  void* address = *slot;
-  sycl::free(slot, queue);
-  return address;
 }
 
 /// Compiles the batch of `wanted` for the queue's device.
@@ -229,7 +255,7 @@ inline void build(instance& wanted, sycl::queue& queue) {
   }
   for (std::size_t i = 0; i < from.globals.size(); ++i) {
     text +=
-        "CSY_ENTRY(" + std::to_string(batch.size() + i) + ", &csy::detail::report<&" + from.globals[i]->name + ">)\n";
+        "CSY_ENTRY(" + std::to_string(batch.size() + i) + ", &csy::detail::place<&" + from.globals[i]->name + ">)\n";
   }
   std::vector<std::string> options = build_options();
   if (!from.globals.empty()) options.emplace_back("-fsycl-device-code-split=off");
@@ -244,10 +270,8 @@ inline void build(instance& wanted, sycl::queue& queue) {
       batch[i]->built.emplace(key, bundle.ext_oneapi_get_kernel("csy_entry_" + std::to_string(i)));
     }
     for (std::size_t i = 0; i < from.globals.size(); ++i) {
-      const global_variable& g = *from.globals[i];
-      const auto where = bundle.ext_oneapi_get_kernel("csy_entry_" + std::to_string(batch.size() + i));
-      void*& address = from.addresses[{key, g.name}] = address_in(queue, where);
-      if (g.has_value) queue.memcpy(address, g.value, g.size).wait();
+      const auto entry = bundle.ext_oneapi_get_kernel("csy_entry_" + std::to_string(batch.size() + i));
+      place(queue, entry, from.globals[i]->on(queue));
     }
   } catch (const sycl::exception& e) {
     fail("kernel " + wanted.name + " of " + from.file + " does not compile for " +
@@ -270,14 +294,6 @@ inline sycl::kernel built_for(instance& one, sycl::queue& queue) {
   }
   return found->second;
 }
-
-/// Where a global variable lives on the queue's device; compiles its unit when that was not done.
-inline void* address_of(unit& owner, const global_variable& global, sycl::queue& queue) {
-  if (owner.instances.empty())
-    fail("no kernel of " + owner.file + " is launched, so " + global.name + " has no address");
-  built_for(*owner.instances.front(), queue);
-  return owner.addresses.at({key_of(queue), global.name});
-}
 }  // namespace detail
 
 // ---- Queues ----
@@ -297,17 +313,6 @@ inline void settle(sycl::queue& queue) {
 }  // namespace detail
 
 // ---- Launching ----
-
-struct config {
-  struct bytes {
-    std::size_t count;
-    template <typename I>
-    bytes(I value) : count(static_cast<std::size_t>(value)) {}
-  };
-  dim3 grid, block;
-  bytes dynamic = 0;
-  stream queue = nullptr;
-};
 
 namespace detail {
 template <typename List>
@@ -343,12 +348,34 @@ inline void run(instance& one, const config& c, const void* data, std::size_t si
   }
 }
 
-/// `Overload`: the kernel's type where its name has several meanings, else void.
-template <auto F, typename Unit, typename Overload>
+template <typename... P>
+void launch_by_addresses(instance& one, const config& c, void** addresses) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    const call<arguments<P...> > packed{{c.block.x, c.block.y, c.block.z},
+                                        pack(signature<P...>(), *static_cast<P*>(addresses[I])...)};
+    run(one, c, &packed, sizeof(packed));
+  }(std::index_sequence_for<P...>());
+}
+template <typename... P>
+launcher launcher_of(signature<P...>) {
+  return &launch_by_addresses<P...>;
+}
+/// Which void* are kernels: those of this library.
+CSY_OWN inline std::set<const void*>& named_by_pointer() {
+  static auto* const all = new std::set<const void*>;
+  return *all;
+}
+
+/// `Overload`: the kernel's type where its name has several meanings, else void. `Pointer`: named by void*.
+template <auto F, typename Unit, typename Overload, bool Pointer = false>
 struct instance_of {
   /// Registered when the library is loaded, so that the first launch compiles its whole batch.
   static inline instance* const record = [] {
-    auto* one = new instance{&Unit::get(), name_of(spelled<F>()), {}, {}};
+    auto* one = new instance{&Unit::get(), name_of(spelled<F>()), {}, nullptr, {}};
+    if constexpr (Pointer) {
+      one->launch = launcher_of(decltype(signature_of(F))());
+      named_by_pointer().insert(one);
+    }
     if constexpr (!std::is_void_v<Overload>) one->overload = name_of(spelled<Overload>());
     one->owner->instances.push_back(one);
     return one;
@@ -361,7 +388,7 @@ namespace {
 struct this_unit {
   static detail::unit& get() {
     static auto* const one =
-        new detail::unit{std::filesystem::path(__BASE_FILE__).lexically_normal().string(), {}, {}, {}, {}};
+        new detail::unit{std::filesystem::path(__BASE_FILE__).lexically_normal().string(), {}, {}, {}};
     return *one;
   }
 };
@@ -389,7 +416,28 @@ void launch(kernel<P...> which, const config& c, A&&... a) {
                                                       detail::pack(detail::signature<P...>(), std::forward<A>(a)...)};
   detail::run(*which.one, c, &packed, sizeof(packed));
 }
+/// (void*)k<T>: a kernel whose parameters are known where it is launched only to those who name it here.
+template <auto F, typename Unit = this_unit, typename Overload = void>
+void* kernel_pointer() {
+  return detail::instance_of<F, Unit, Overload, true>::record;
+}
+/// cudaLaunchKernel: the arguments by their addresses.
+inline error launch_pointer(const void* kernel, dim3 grid, dim3 block, void** arguments, config::bytes dynamic = 0,
+                            stream queue = nullptr) {
+  if (detail::named_by_pointer().count(kernel) == 0) detail::fail("this pointer is no kernel of this library");
+  auto& one = *static_cast<detail::instance*>(const_cast<void*>(kernel));
+  return one.launch(one, {grid, block, dynamic, queue}, arguments), success;
+}
+template <typename... P>
+error launch_pointer(kernel<P...> which, dim3 grid, dim3 block, void** arguments, config::bytes dynamic = 0,
+                     stream queue = nullptr) {
+  return detail::launch_by_addresses<P...>(*which.one, {grid, block, dynamic, queue}, arguments), success;
+}
 #endif
+template <typename Overload, Overload* F, typename Unit = this_unit>
+void* kernel_pointer() {
+  return kernel_pointer<F, Unit, Overload>();
+}
 /// `launch<&k<T>>({grid, block, dynamic_bytes, stream}, arguments...)`: k<T><<<grid, block, bytes,
 /// stream>>>(arguments...).
 template <auto F, typename Unit = this_unit, typename... A>

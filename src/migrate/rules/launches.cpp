@@ -160,7 +160,31 @@ void write_launch(Unit& unit, std::size_t open) {
   unit.edits.replace({tokens[*close].begin, after}, none ? "}" : broken ? "}," : "}, ", "launches", true);
 }
 
+/// The tokens between `first` and `last` are a type "void*", maybe const.
+bool is_void_pointer(const Source& source, std::size_t first, std::size_t last) {
+  bool is_void = false;
+  for (std::size_t i = first; i < last; ++i) {
+    is_void = is_void || source.is(i, "void");
+    if (!source.is(i, "void") && !source.is(i, "const") && !source.is(i, "*")) return false;
+  }
+  return is_void && source.is(last - 1, "*");
+}
+
+/// A cast to void* ends before `token`: "(void*)", "reinterpret_cast<const void*>(".
+bool cast_to_void_pointer(const Source& source, std::size_t token) {
+  if (token < 3) return false;
+  if (source.is(token - 1, ")")) {
+    const auto open = source.open(token - 1);
+    return open && *open + 2 < token && is_void_pointer(source, *open + 1, token - 1);
+  }
+  if (!source.is(token - 1, "(") || !source.is(token - 2, ">")) return false;
+  const auto angle = source.open(token - 2);
+  return angle && *angle > 0 && source.word(*angle - 1).ends_with("_cast") &&
+         is_void_pointer(source, *angle + 1, token - 2);
+}
+
 /// auto kernel = k<float>; kernel = k<double>;  ->  csy::kernel_ref<&k<...>>()
+/// (void*)k<float>  ->  (void*)csy::kernel_pointer<&k<float>>()
 void write_reference(Unit& unit, std::size_t token) {
   const Source& source = unit.source;
   const auto& tokens = source.tokens();
@@ -177,7 +201,8 @@ void write_reference(Unit& unit, std::size_t token) {
   const bool address = first > 0 && source.is(first - 1, "&");
   const std::size_t begin = address ? first - 1 : first;
   if (begin == 0) return;
-  const auto before = source.word(begin - 1);
+  const bool pointer = cast_to_void_pointer(source, begin);
+  const auto before = pointer ? "=" : source.word(begin - 1);
   if (before != "=" && before != "?" && before != ":" && before != "(" && before != "," && before != "return") return;
   if ((before == "(" || before == ",") && !unit.facts.own_names.count(tokens[token].begin)) return;
   if (before == "(" || before == ",") {
@@ -209,8 +234,9 @@ void write_reference(Unit& unit, std::size_t token) {
   }
   const bool overloaded = unit.project.overloaded_kernels.count(std::string(source.word(token))) > 0;
   if (overloaded && overload.empty()) return unit.find(1023, token, std::string(source.word(token)));
-  unit.edits.replace({tokens[begin].begin, tokens[first].begin},
-                     "csy::kernel_ref<" + (overloaded ? overload : "") + "&", "launches", true);
+  const std::string start = pointer ? "csy::kernel_pointer<" : "csy::kernel_ref<";
+  unit.edits.replace({tokens[begin].begin, tokens[first].begin}, start + (overloaded ? overload : "") + "&", "launches",
+                     true);
   unit.edits.insert(tokens[last].end, ">()", "launches", 5);
 }
 
@@ -226,29 +252,30 @@ std::string moved(const Source& source, std::size_t first, std::size_t last) {
   return text + std::string(source.slice(from, source.tokens()[last - 1].end));
 }
 
-/// cudaLaunchKernel((void*)k<T>, grid, block, args, bytes, stream) with void* args[] = {&a, &b}.
-void write_launch_call(Unit& unit, std::size_t token) {
+/// The tokens of the kernel's name when the call names it, and what "void* args[] = {&a, &b};" holds.
+struct LaunchCall {
+  std::size_t first = 0, last = 0;
+  std::size_t declared = 0, closed = 0;
+  std::vector<std::string> values;
+};
+std::optional<LaunchCall> written_out(const Unit& unit, std::size_t token,
+                                      const std::vector<std::pair<std::size_t, std::size_t>>& arguments) {
   const Source& source = unit.source;
   const auto& tokens = source.tokens();
-  if (!source.is(token + 1, "(")) return;
-  const auto arguments = source.arguments(token + 1);
-  const auto end = source.close(token + 1);
-  if (!end || arguments.size() < 4) return unit.find(1017, token, "");
+  LaunchCall call;
   // The kernel: the last name of the first argument.
-  std::size_t last = arguments[0].second - 1;
-  while (last > arguments[0].first && source.is(last, ")")) --last;
-  std::size_t name = last;
-  if (source.is(last, ">")) {
-    const auto angle = source.open(last);
-    if (!angle || *angle == 0) return unit.find(1017, token, "");
+  call.last = arguments[0].second - 1;
+  while (call.last > arguments[0].first && source.is(call.last, ")")) --call.last;
+  std::size_t name = call.last;
+  if (source.is(call.last, ">")) {
+    const auto angle = source.open(call.last);
+    if (!angle || *angle == 0) return std::nullopt;
     name = *angle - 1;
   }
-  const std::size_t first = source.qualified_begin(name);
-  if (unit.project.kernels.count(std::string(source.word(name))) == 0) return unit.find(1017, token, "");
+  call.first = source.qualified_begin(name);
+  if (unit.member(call.first) || unit.project.kernels.count(std::string(source.word(name))) == 0) return std::nullopt;
   // The array of addresses.
   const std::string array(source.word(arguments[3].second - 1));
-  std::vector<std::string> values;
-  std::size_t declared = 0, closed = 0;
   for (std::size_t i = token; i-- > 2;) {
     if (!source.is(i, array) || !source.is(i + 1, "[")) continue;
     std::size_t brace = source.close(i + 1).value_or(i) + 1;
@@ -257,27 +284,49 @@ void write_launch_call(Unit& unit, std::size_t token) {
     for (const auto& [from, to] : source.arguments(brace)) {
       std::size_t value = from;
       while (value < to && source.is(value, "(")) value = source.close(value).value_or(value) + 1;  // (void*)
-      if (!source.is(value, "&")) return unit.find(1017, token, "");
-      values.emplace_back(source.slice(tokens[value + 1].begin, tokens[to - 1].end));
+      if (!source.is(value, "&")) return std::nullopt;
+      call.values.emplace_back(source.slice(tokens[value + 1].begin, tokens[to - 1].end));
     }
-    declared = i;
-    closed = source.close(brace).value_or(brace);
+    call.declared = i;
+    call.closed = source.close(brace).value_or(brace);
     break;
   }
-  if (values.empty()) return unit.find(1017, token, "");
-  while (declared > 0 && !source.is(declared - 1, ";") && !source.is(declared - 1, "{") &&
-         !source.is(declared - 1, "}"))
-    --declared;
-  if (source.is(closed + 1, ";")) unit.remove(declared, closed + 1, "launches");
-  std::string text = "csy::launch<&" + std::string(source.slice(tokens[first].begin, tokens[last].end)) + ">({";
-  for (const std::size_t i : {1u, 2u, 4u, 5u})
-    if (i < arguments.size()) text += (i > 1 ? ", " : "") + moved(source, arguments[i].first, arguments[i].second);
-  text += "}";
-  for (const std::string& value : values) text += ", " + value;
-  text += ")";
+  if (call.values.empty()) return std::nullopt;
+  // An array that something else uses too has to stay.
+  for (std::size_t i = call.closed; i < source.size(); ++i)
+    if (source.is(i, array) && (i < token || i > source.close(token + 1).value_or(token))) return std::nullopt;
+  return call;
+}
+
+/// cudaLaunchKernel((void*)k<T>, grid, block, args, bytes, stream) with void* args[] = {&a, &b}; any other call of it.
+void write_launch_call(Unit& unit, std::size_t token) {
+  const Source& source = unit.source;
+  const auto& tokens = source.tokens();
+  if (!source.is(token + 1, "(")) return;
+  const auto arguments = source.arguments(token + 1);
+  const auto end = source.close(token + 1);
+  if (!end || arguments.size() < 4 || tokens[token].directive) return unit.find(1017, token, "");
+  const auto call = written_out(unit, token, arguments);
   std::size_t begin = token, stop = *end;
   if (begin > 1 && source.is(begin - 1, "(") && source.is_word(begin - 2) && source.is(stop + 1, ")"))
     begin -= 2, ++stop;  // CHECK(...)
+  const bool statement = source.is(stop + 1, ";") && begin > 0 &&
+                         (source.is(begin - 1, ";") || source.is(begin - 1, "{") || source.is(begin - 1, "}"));
+  // A stream that has to be migrated itself stays where it is.
+  const bool plain = arguments.size() < 6 || arguments[5].second == arguments[5].first + 1;
+  if (!call || !statement || !plain) return unit.rename(token, "csy::launch_pointer", "launches");
+  std::size_t declared = call->declared;
+  while (declared > 0 && !source.is(declared - 1, ";") && !source.is(declared - 1, "{") &&
+         !source.is(declared - 1, "}"))
+    --declared;
+  if (source.is(call->closed + 1, ";")) unit.remove(declared, call->closed + 1, "launches");
+  std::string text =
+      "csy::launch<&" + std::string(source.slice(tokens[call->first].begin, tokens[call->last].end)) + ">({";
+  for (const std::size_t i : {1u, 2u, 4u, 5u})
+    if (i < arguments.size()) text += (i > 1 ? ", " : "") + moved(source, arguments[i].first, arguments[i].second);
+  text += "}";
+  for (const std::string& value : call->values) text += ", " + value;
+  text += ")";
   unit.edits.replace({tokens[begin].begin, tokens[stop].end}, text, "launches", true);
 }
 
@@ -299,7 +348,8 @@ void rule_launches(Unit& unit) {
     if (w == "cudaLaunchKernel" || w == "cudaLaunchCooperativeKernel") {
       write_launch_call(unit, i);
     } else if ((w == "cudaFuncSetAttribute" || w == "cudaFuncSetCacheConfig" || w == "cudaDeviceSetCacheConfig" ||
-                w == "cudaDeviceSetLimit" || w == "cudaDeviceSetSharedMemConfig") &&
+                w == "cudaDeviceSetLimit" || w == "cudaDeviceSetSharedMemConfig" ||
+                w == "cudaFuncSetSharedMemConfig") &&
                source.is(i + 1, "(")) {
       // The statement goes, with the check around it.
       std::size_t first = i, last = source.close(i + 1).value_or(i + 1);

@@ -65,7 +65,7 @@ int number_for(std::string_view w) {
     return 1009;
   if (w == "clock64" || w == "__nanosleep" || w == "globaltimer") return 1019;
   if (w == "wmma" || w == "nvcuda" || w == "cutlass" || w == "__hmma") return 1014;
-  if (w.starts_with("cudaDevAttr") || w == "cudaDeviceGetAttribute") return 1018;
+  if (w.starts_with("cudaDevAttr")) return 1018;
   if (w.starts_with("cuda") && upper_after(w, 4)) return 1001;
   if (w.starts_with("__shfl") || w.starts_with("__ballot") || w.starts_with("__match_") || w.starts_with("__reduce_") ||
       w == "__activemask")

@@ -148,6 +148,20 @@ std::string migrated_type(const std::string& type) {
   return out;
 }
 
+/// The token is in the body of a macro that only device code uses.
+bool in_device_macro(const Unit& unit, std::size_t token) {
+  const Source& source = unit.source;
+  for (const Directive& directive : source.directives()) {
+    if (token < directive.first_token || token >= directive.last_token) continue;
+    const std::size_t name = directive.first_token + 2;  // # define NAME
+    if (directive.name != "define" || token <= name) return false;
+    for (std::size_t i = 0; i < source.size(); ++i)
+      if (!source.tokens()[i].directive && source.is(i, source.word(name)) && !unit.device(i)) return false;
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void rule_shared(Unit& unit) {
@@ -235,7 +249,11 @@ void rule_globals(Unit& unit) {
     if (!source.is_word(i) || unit.member(i) || unit.edits.covers(tokens[i].begin)) continue;
     const std::string name(source.word(i));
     if (globals.count(name) == 0 && unit.project.device_globals.count(name) == 0) continue;
-    if (!unit.device(i)) continue;
+    if (tokens[i].directive ? !in_device_macro(unit, i) : !unit.device(i)) {
+      const bool macro = tokens[i].directive && i > 0 && !source.is(i - 1, "define") && unit.own(i);
+      if (macro) unit.find(1020, i, name);
+      continue;
+    }
     unit.edits.insert(tokens[i].end, ".get()", "globals");
   }
 }

@@ -7,6 +7,10 @@ __global__ void use_globals(float *x) {
   x[0] = kWeights[1] * table[kSize];
   atomicAdd(&counter, 1);
 }
+__device__ float both[2 * 8];
+#define FIRST (both)
+#define SECOND (both + 8)
+__global__ void use_macros(float *x) { x[threadIdx.x] = FIRST[threadIdx.x] * SECOND[0]; }
 void set_globals(const float *host) {
   cudaMemcpyToSymbol(table, host, 64 * sizeof(float));
   int result = 0;

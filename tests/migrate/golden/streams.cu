@@ -14,6 +14,8 @@ float all_streams() {
   int device = 0;
   cudaGetDevice(&device);
   cudaGetDeviceProperties(&properties, device);
+  int bytes = 0;
+  cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
   cudaStreamDestroy(stream);
   cudaDeviceSynchronize();
   return ms * properties.multiProcessorCount;

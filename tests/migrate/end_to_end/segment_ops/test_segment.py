@@ -30,12 +30,15 @@ def main():
     assert torch.autograd.gradcheck(lambda t: segment_ops.segment_sum(t, segment[:20].cuda(), SEGMENTS), (x,))
     print("gradcheck of sum: passed")
 
-    for run, taps in ((1, [0.25, 0.5, 0.25]), (2, [0.1, 0.2, 0.4, 0.2, 0.1])):
-        x = torch.randn(6, 41).cuda()
-        kernel = torch.tensor(taps)[None, None]
+    # Runs are counted by a variable that three kernels share, each compiled by itself.
+    for run, dtype, taps in ((1, torch.float32, [0.25, 0.5, 0.25]), (2, torch.float32, [0.1, 0.2, 0.4, 0.2, 0.1]),
+                             (3, torch.float64, [0.25, 0.25, 0.5]), (4, torch.float32, [0.5, 0.25, 0.25])):
+        x = torch.randn(6, 41, dtype=dtype).cuda()
+        kernel = torch.tensor(taps, dtype=dtype)[None, None]
         got, runs = segment_ops.smooth(x, taps)
         close(f"smooth {len(taps)}", got, torch.nn.functional.conv1d(x.cpu()[:, None], kernel, padding=len(taps) // 2)[:, 0], 1e-6)
         assert runs == run, (runs, run)
+    assert x.dtype == torch.float32
     low, high = segment_ops.bounds(x.t())
     assert (low, high) == (x.min().item(), x.max().item())
     print("bounds: equal")

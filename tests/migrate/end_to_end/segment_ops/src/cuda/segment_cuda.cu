@@ -39,9 +39,10 @@ __global__ void gather_kernel(const int n, const scalar_t* rows, const int64_t* 
 
 }  // namespace segment
 
-// Odd filters with c_taps, zero outside, in blocks of one row each.
-template <typename scalar_t>
-__global__ void smooth_kernel(const scalar_t* x, scalar_t* out, int width, int taps) {
+// Odd filters with c_taps, zero outside, in blocks of one row each. TAPS: known when compiled, or 0.
+template <typename scalar_t, int TAPS>
+__global__ void smooth_kernel(const scalar_t* x, scalar_t* out, int width, int all_taps) {
+  const int taps = TAPS > 0 ? TAPS : all_taps;
   const scalar_t* row = x + (long)blockIdx.x * width;
   for (int i = threadIdx.x; i < width; i += blockDim.x) {
     scalar_t sum = 0;
@@ -52,6 +53,19 @@ __global__ void smooth_kernel(const scalar_t* x, scalar_t* out, int width, int t
     out[(long)blockIdx.x * width + i] = sum * c_scale[0];
   }
   if (blockIdx.x == 0 && threadIdx.x == 0) atomicAdd(&d_runs, 1);
+}
+
+struct smooth_spec {
+  void* kernel;
+  int threads;
+};
+
+template <typename scalar_t>
+smooth_spec choose_smooth(int taps) {
+  smooth_spec spec = {(void*)smooth_kernel<scalar_t, 0>, 32};
+  if (taps == 3) spec = {(void*)smooth_kernel<scalar_t, 3>, 16};
+  if (taps == 7) spec = {(void*)smooth_kernel<scalar_t, 7>, 16};
+  return spec;
 }
 
 // One block: smallest and largest of all values.
@@ -118,10 +132,13 @@ std::pair<at::Tensor, int> smooth_cuda(const at::Tensor& x, const std::vector<fl
   CUDA_CHECK(cudaMemcpyToSymbol(c_taps, weights.data(), weights.size() * sizeof(float)));
   const auto input = x.contiguous();
   auto out = at::empty(input.sizes(), input.options());
-  const int width = input.size(input.dim() - 1);
-  AT_DISPATCH_FLOATING_TYPES(input.type(), "smooth", [&] {
-    smooth_kernel<scalar_t><<<input.numel() / width, 32>>>(input.data<scalar_t>(), out.data<scalar_t>(), width, weights.size());
-  });
+  const void* from = input.data_ptr();
+  void* to = out.data_ptr();
+  int width = input.size(input.dim() - 1), taps = weights.size();
+  smooth_spec spec;
+  AT_DISPATCH_FLOATING_TYPES(input.type(), "smooth", [&] { spec = choose_smooth<scalar_t>(taps); });
+  void* arguments[] = {&from, &to, &width, &taps};
+  CUDA_CHECK(cudaLaunchKernel(spec.kernel, input.numel() / width, spec.threads, arguments, 0, at::cuda::getCurrentCUDAStream()));
   int runs = 0;
   CUDA_CHECK(cudaDeviceSynchronize());
   CUDA_CHECK(cudaMemcpyFromSymbol(&runs, d_runs, sizeof(int), 0, cudaMemcpyDeviceToHost));
