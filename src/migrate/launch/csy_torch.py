@@ -182,6 +182,8 @@ custom_fwd, custom_bwd, autocast, GradScaler = amp.custom_fwd, amp.custom_bwd, a
 
 def _tensor_type(dtype):
     def make(*sizes_or_data):
+        if len(sizes_or_data) == 1 and isinstance(sizes_or_data[0], torch.Size):
+            sizes_or_data = tuple(sizes_or_data[0])
         if not sizes_or_data or all(isinstance(s, int) for s in sizes_or_data):
             return torch.empty(sizes_or_data, dtype=dtype, device=device())
         return torch.tensor(sizes_or_data[0], dtype=dtype, device=device())
