@@ -39,6 +39,7 @@ void merge_file(FileFacts& to, const FileFacts& from) {
     const auto [at, added] = to.launches.emplace(offset, launch);
     if (added) continue;
     at->second.deduced.insert(launch.deduced.begin(), launch.deduced.end());
+    at->second.deduced_in_template.insert(launch.deduced_in_template.begin(), launch.deduced_in_template.end());
     if (at->second.kernel.empty()) at->second.kernel = launch.kernel;
     at->second.explicit_arguments = at->second.explicit_arguments || launch.explicit_arguments;
     at->second.other_unit = at->second.other_unit && launch.other_unit;

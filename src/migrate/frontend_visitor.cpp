@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 
+#include "migrate/launch_arguments.hpp"
 #include "migrate/tensor_uses.hpp"
 
 namespace dcn::migrate {
@@ -364,7 +365,7 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
   }
 
   void split_type(clang::QualType type, std::string& element, std::string& extents) {
-    const auto policy = printing();
+    const auto policy = plain_printing(context_);
     while (const auto* array = context_.getAsArrayType(type)) {
       if (const auto* fixed = dyn_cast<clang::ConstantArrayType>(array)) {
         const clang::Expr* written = fixed->getSizeExpr();
@@ -381,13 +382,6 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
       type = array->getElementType();
     }
     element = type.getUnqualifiedType().getAsString(policy);
-  }
-  clang::PrintingPolicy printing() const {
-    clang::PrintingPolicy policy(context_.getLangOpts());
-    policy.SuppressTagKeyword = true;
-    policy.Bool = true;
-    policy.SuppressUnwrittenScope = true;
-    return policy;
   }
   std::string text(clang::SourceRange range) const {
     const auto from = manager_.getExpansionLoc(range.getBegin());
@@ -427,31 +421,6 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
   }
 
   // ---- launches
-  /// Binds template parameters to types as they are written at the call: T of "const T*" to "scalar_t".
-  static void bind(clang::QualType parameter, clang::QualType argument, std::map<unsigned, clang::QualType>& bound) {
-    parameter = parameter.getNonReferenceType();
-    argument = argument.getNonReferenceType();
-    if (const auto* type = parameter->getAs<clang::TemplateTypeParmType>()) {
-      bound.emplace(type->getIndex(), argument.getUnqualifiedType());
-      return;
-    }
-    if (const auto* pointer = parameter->getAs<clang::PointerType>()) {
-      if (const auto* given = argument->getAs<clang::PointerType>())
-        bind(pointer->getPointeeType().getUnqualifiedType(), given->getPointeeType().getUnqualifiedType(), bound);
-      else if (const auto* array = argument->getAsArrayTypeUnsafe())
-        bind(pointer->getPointeeType().getUnqualifiedType(), array->getElementType().getUnqualifiedType(), bound);
-      return;
-    }
-    const auto* pattern = parameter->getAs<clang::TemplateSpecializationType>();
-    const auto* given = argument->getAs<clang::TemplateSpecializationType>();
-    if (pattern == nullptr || given == nullptr) return;
-    const auto left = pattern->template_arguments();
-    const auto right = given->template_arguments();
-    for (std::size_t i = 0; i < std::min(left.size(), right.size()); ++i)
-      if (left[i].getKind() == clang::TemplateArgument::Type && right[i].getKind() == clang::TemplateArgument::Type)
-        bind(left[i].getAsType(), right[i].getAsType(), bound);
-  }
-
   void launch(clang::CUDAKernelCallExpr* call) {
     const auto [file, offset] = place(call->getConfig()->getBeginLoc());
     if (file == nullptr) return;
@@ -497,7 +466,7 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
       if (all) return;
       fact.explicit_arguments = false;
     }
-    deduce(call, fact, target, primary, written);
+    deduce_template_arguments(context_, call, fact, target, primary, written);
   }
 
   /// Other functions of the kernel's name, and by which parameter types this one is told from them.
@@ -509,7 +478,7 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
         functions.insert(found->getCanonicalDecl());
     fact.overloaded = functions.size() > 1;
     if (!fact.overloaded) return;
-    clang::PrintingPolicy policy = printing();
+    clang::PrintingPolicy policy = plain_printing(context_);
     policy.SuppressElaboration = true;  // prints all namespaces
     fact.signature.clear();
     for (const clang::ParmVarDecl* parameter : pattern->parameters())
@@ -525,63 +494,6 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
     if (const auto* type = dyn_cast<clang::TemplateTypeParmDecl>(parameter)) return type->hasDefaultArgument();
     if (const auto* value = dyn_cast<clang::NonTypeTemplateParmDecl>(parameter)) return value->hasDefaultArgument();
     return false;
-  }
-
-  /// An expression's type as the source spells it: scalar_t* for x.data_ptr<scalar_t>() + 4, also by way of a variable.
-  clang::QualType written_type(const clang::Expr* expression) {
-    const clang::Expr* bare = expression->IgnoreParenImpCasts();
-    if (const auto* sum = dyn_cast<clang::BinaryOperator>(bare);
-        sum != nullptr && sum->isAdditiveOp() && sum->getType()->isPointerType())
-      return written_type(sum->getLHS()->getType()->isPointerType() ? sum->getLHS() : sum->getRHS());
-    if (const auto* reference = dyn_cast<clang::DeclRefExpr>(bare))
-      if (const auto* variable = dyn_cast<clang::VarDecl>(reference->getDecl());
-          variable != nullptr && variable->hasInit() && variable->getType()->isPointerType() &&
-          (variable->getType()->getContainedAutoType() != nullptr))
-        return written_type(variable->getInit());
-    if (const auto* call = dyn_cast<clang::CXXMemberCallExpr>(bare);
-        call != nullptr && call->getType()->isPointerType())
-      if (const auto* member = dyn_cast<clang::MemberExpr>(call->getCallee()->IgnoreParens());
-          member != nullptr && member->hasExplicitTemplateArgs() && member->getNumTemplateArgs() == 1 &&
-          member->getTemplateArgs()[0].getArgument().getKind() == clang::TemplateArgument::Type)
-        return context_.getPointerType(member->getTemplateArgs()[0].getTypeSourceInfo()->getType());
-    return expression->getType();
-  }
-
-  void deduce(const clang::CUDAKernelCallExpr* call, LaunchFact& fact, const clang::FunctionDecl* target,
-              const clang::FunctionTemplateDecl* primary, unsigned written) {
-    const clang::FunctionDecl* pattern = primary->getTemplatedDecl();
-    const clang::TemplateParameterList* parameters = primary->getTemplateParameters();
-    std::map<unsigned, clang::QualType> bound;
-    for (unsigned i = 0; i < std::min(call->getNumArgs(), pattern->getNumParams()); ++i) {
-      const clang::Expr* argument = call->getArg(i)->IgnoreImplicit();
-      if (const auto* construct = dyn_cast<clang::CXXConstructExpr>(argument);
-          construct != nullptr && construct->getNumArgs() == 1)
-        argument = construct->getArg(0)->IgnoreImplicit();
-      bind(pattern->getParamDecl(i)->getOriginalType(), written_type(argument), bound);
-    }
-    const auto* arguments = target != nullptr ? target->getTemplateSpecializationArgs() : nullptr;
-    std::string list;
-    for (unsigned i = written; i < parameters->size(); ++i) {
-      std::string one;
-      const auto found = bound.find(i);
-      const bool usable = found != bound.end() && !found->second->isUndeducedType() &&
-                          (found->second->isDependentType() ? spelled_in_scope(found->second) : true);
-      if (isa<clang::TemplateTypeParmDecl>(parameters->getParam(i)) && usable) {
-        one = found->second.getUnqualifiedType().getAsString(printing());
-      } else if (arguments != nullptr && i < arguments->size()) {
-        const clang::TemplateArgument& value = arguments->get(i);
-        if (value.getKind() == clang::TemplateArgument::Type) one = value.getAsType().getAsString(printing());
-        if (value.getKind() == clang::TemplateArgument::Integral) one = llvm::toString(value.getAsIntegral(), 10);
-      }
-      if (one.empty() || one.find("type-parameter") != std::string::npos || one.find("dependent") != std::string::npos)
-        return;
-      list += (list.empty() ? "" : ", ") + one;
-    }
-    if (!list.empty()) fact.deduced.insert(list);
-  }
-  static bool spelled_in_scope(clang::QualType type) {
-    return isa<clang::TemplateTypeParmType>(type.getTypePtr()) || type->getAs<clang::TypedefType>() != nullptr ||
-           type->getAs<clang::TemplateTypeParmType>() != nullptr;
   }
 
   // ---- what the device needs

@@ -214,12 +214,17 @@ Result migrate(const Options& options) {
     if (is_header(path) && facts.files.count(path) == 0 && !project.jobs.empty()) {
       ParseJob job = project.jobs.front();
       job.file = path;
-      const std::string& text = project.sources.at(path).text();
+      const auto source = project.sources.find(path);
+      if (source == project.sources.end()) continue;  // a link's target elsewhere
+      const std::string& text = source->second.text();
       if (text.find("__global__") != std::string::npos || text.find("__device__") != std::string::npos)
         lonely.push_back(job);
     }
   facts.merge(parse_all(project, lonely, options));
   facts.spread_device_need();
+  for (const auto& [path, target] : project.links)
+    if (const auto found = facts.files.find(target); found != facts.files.end())
+      facts.files.try_emplace(path, FileFacts(found->second));
   const ProjectView view = look_around(project, facts);
 
   const auto relative_to_root = [&](const std::string& path) {

@@ -304,18 +304,20 @@ void add_stubs(Project& project, const std::set<std::string>& names, bool torch_
   }
 }
 
-/// "<< <" and ">> >" are one token to nvcc and an error to clang: joined, with the same length.
+/// "<< <" and ">> >" are one token each to nvcc and errors to clang: joined, with the same length.
 std::string joined_chevrons(const Source& source) {
   std::string text = source.text();
   bool changed = false;
-  const auto& tokens = source.tokens();
-  for (std::size_t i = 0; i + 1 < source.size(); ++i) {
-    const unsigned begin = tokens[i].begin, end = tokens[i + 1].end;
-    if (source.is(i, "<<") && source.is(i + 1, "<") && tokens[i].end != tokens[i + 1].begin &&
-        text.find('\n', begin) > end) {
-      text.replace(begin, end - begin, "<<<" + std::string(end - begin - 3, ' '));
-      changed = true;
-    }
+  const auto join = [&](unsigned begin, unsigned end, char chevron) {
+    if (end - begin == 3 || text.find('\n', begin) < end) return;
+    text.replace(begin, end - begin, std::string(3, chevron) + std::string(end - begin - 3, ' '));
+    changed = true;
+  };
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    if (!source.is(i, "<<<")) continue;
+    join(source.tokens()[i].begin, source.tokens()[i].end, '<');
+    if (const auto last = source.launch_close(i))
+      join(source.tokens()[*last].begin, source.tokens()[*last + 2].end, '>');
   }
   return changed ? text : std::string();
 }
@@ -364,6 +366,10 @@ Project open_project(const Options& options) {
   for (const auto& [path, source] : project.sources) {
     if (migrated(source)) continue;
     project.setup.project_files.insert(path);
+    if (const std::string target = real(path); target != path) {
+      project.links.emplace(path, target);
+      project.setup.project_files.insert(target);  // the parser's name for it
+    }
     if (std::string text = joined_chevrons(source); !text.empty()) project.setup.replaced_files[path] = std::move(text);
     if (!is_main_source(path)) continue;
     ParseJob job;

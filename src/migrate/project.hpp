@@ -31,6 +31,7 @@ struct Project {
   std::filesystem::path root;
   std::vector<std::filesystem::path> files;  ///< every file below the root that is to be in the output, sorted
   std::map<std::string, Source> sources;     ///< C++ and CUDA files by real path
+  std::map<std::string, std::string> links;  ///< sources that are symbolic links: their targets' real paths
   std::vector<ParseJob> jobs;
   ParseSetup setup;
 };

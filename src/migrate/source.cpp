@@ -23,6 +23,15 @@ Source::Source(std::string path, std::string text) : path_(std::move(path)), tex
   lex();
 }
 
+/// "<< <" is one token to nvcc, and nothing else in C++: the place behind it, or 0.
+static unsigned spaced_chevrons(const std::string& text, unsigned at) {
+  if (text.compare(at, 2, "<<") != 0) return 0;
+  unsigned third = at + 2;
+  while (third < text.size() && (text[third] == ' ' || text[third] == '\t')) ++third;
+  if (third >= text.size() || text[third] != '<' || third == at + 2) return 0;
+  return third + 1;
+}
+
 void Source::lex() {
   const unsigned size = static_cast<unsigned>(text_.size());
   unsigned i = 0;
@@ -95,6 +104,8 @@ void Source::lex() {
       token.kind = TokenKind::kString;
     } else if (text_.compare(i, 3, "<<<") == 0) {
       i += 3;
+    } else if (const unsigned third = spaced_chevrons(text_, i); third != 0) {
+      i = third;
     } else if (text_.compare(i, 2, "::") == 0 || text_.compare(i, 2, "->") == 0 || text_.compare(i, 2, "==") == 0 ||
                text_.compare(i, 2, "!=") == 0 || text_.compare(i, 2, "<=") == 0 || text_.compare(i, 2, ">=") == 0 ||
                text_.compare(i, 2, "<<") == 0 || text_.compare(i, 2, "&&") == 0 || text_.compare(i, 2, "||") == 0 ||
@@ -113,6 +124,7 @@ void Source::lex() {
 
 std::string_view Source::word(std::size_t token) const {
   if (token >= tokens_.size()) return {};
+  if (tokens_[token].kind == TokenKind::kPunctuation && tokens_[token].end - tokens_[token].begin > 3) return "<<<";
   return slice(tokens_[token].begin, tokens_[token].end);
 }
 
@@ -181,6 +193,26 @@ std::optional<std::size_t> Source::open(std::size_t close) const {
     if (w == "(" || w == "[" || w == "{" || (angle && w == "<"))
       if (--depth == 0) return i;
     if (angle && (w == ";" || w == "{" || w == "<<<" || w == "&&" || w == "||")) return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::size_t> Source::launch_close(std::size_t open) const {
+  for (std::size_t i = open + 1; i + 2 < tokens_.size(); ++i) {
+    if (tokens_[i].directive != tokens_[open].directive) {
+      if (tokens_[open].directive) return std::nullopt;
+      continue;
+    }
+    const auto w = word(i);
+    if (w == "(" || w == "[" || w == "{") {
+      const auto end = close(i);
+      if (!end) return std::nullopt;
+      i = *end;
+    } else if (w == ">" && is(i + 1, ">") && is(i + 2, ">")) {
+      return i;
+    } else if (w == ";") {
+      return std::nullopt;
+    }
   }
   return std::nullopt;
 }

@@ -30,8 +30,8 @@ struct Directive {
   std::size_t first_token = 0, last_token = 0;
 };
 
-/// A text cut into tokens: comments and blanks are between them. "<<<" , "::" and "->" are one token each, ">" always
-/// stands alone. Macro bodies are tokens too.
+/// A text cut into tokens: comments and blanks are between them. "<<<" (also where it is written "<< <"), "::" and
+/// "->" are one token each, ">" always stands alone. Macro bodies are tokens too.
 class Source {
  public:
   Source(std::string path, std::string text);
@@ -60,6 +60,8 @@ class Source {
   std::optional<std::size_t> close(std::size_t open) const;
   /// The bracket that opens what the one at `close` closes.
   std::optional<std::size_t> open(std::size_t close) const;
+  /// The first of the three ">" that end what the "<<<" at `open` begins.
+  std::optional<std::size_t> launch_close(std::size_t open) const;
   /// Token ranges [first, last) of the arguments between the parentheses at `open`; none for "()".
   std::vector<std::pair<std::size_t, std::size_t>> arguments(std::size_t open) const;
   /// The first token of the postfix expression that ends with token `last` (a name, a call, an element).

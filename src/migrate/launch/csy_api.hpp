@@ -166,6 +166,15 @@ template <typename Member>
 error get_device_attribute(int* value, Member device_properties::* attribute, int = 0) {
   return *value = static_cast<int>(current_device_properties()->*attribute), success;
 }
+/// Blocks that fill the device: an estimate, by threads alone.
+inline error max_active_blocks(int* blocks, int threads) {
+  return *blocks = std::max(1, current_device_properties()->maxThreadsPerMultiProcessor / std::max(threads, 1)), success;
+}
+inline error potential_block_size(int* blocks, int* threads) {
+  *threads = std::min(256, current_device_properties()->maxThreadsPerBlock);
+  max_active_blocks(blocks, *threads);
+  return *blocks *= current_device_properties()->multiProcessorCount, success;
+}
 inline error mem_get_info(std::size_t* available, std::size_t* total) {
   return *available = *total = current_device_properties()->totalGlobalMem, success;
 }

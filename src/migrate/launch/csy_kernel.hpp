@@ -320,6 +320,38 @@ auto fma(A a, B b, C c) {
   using T = detail::float_of<R, A, B, C>;
   return CSY_DEVICE_OR_HOST(sycl::fma(T(a), T(b), T(c)), std::fma(T(a), T(b), T(c)));
 }
+CSY_MATH(sinpi, sycl::sinpi(a), std::sin(a * decltype(a + 0)(3.14159265358979323846)));
+CSY_MATH(cospi, sycl::cospi(a), std::cos(a * decltype(a + 0)(3.14159265358979323846)));
+template <typename R = void, typename A>
+auto rcbrt(A a) {
+  return 1 / cbrt<R>(a);
+}
+template <typename R = void, typename A>
+auto normcdf(A a) {
+  const detail::float_of<R, A> v = detail::float_of<R, A>(a);
+  return erfc(v * decltype(v + 0)(-0.70710678118654752440)) / 2;
+}
+template <typename R = void, typename A, typename B>
+auto rhypot(A a, B b) {
+  return 1 / hypot<R>(a, b);
+}
+/// The length of a vector of 3 or 4; hypot keeps its squares from overflowing.
+template <typename R = void, typename A, typename B, typename C>
+auto norm3d(A a, B b, C c) {
+  return hypot<R>(hypot<R>(a, b), c);
+}
+template <typename R = void, typename A, typename B, typename C>
+auto rnorm3d(A a, B b, C c) {
+  return 1 / norm3d<R>(a, b, c);
+}
+template <typename R = void, typename A, typename B, typename C, typename D>
+auto norm4d(A a, B b, C c, D d) {
+  return hypot<R>(hypot<R>(a, b), hypot<R>(c, d));
+}
+template <typename R = void, typename A, typename B, typename C, typename D>
+auto rnorm4d(A a, B b, C c, D d) {
+  return 1 / norm4d<R>(a, b, c, d);
+}
 template <typename R = void, typename A, typename B>
 auto fdivide(A a, B b) {
   return detail::float_of<R, A, B>(a) / detail::float_of<R, A, B>(b);
@@ -327,6 +359,10 @@ auto fdivide(A a, B b) {
 template <typename A, typename T>
 void sincos(A a, T* s, T* c) {
   *s = T(sin<T>(a)), *c = T(cos<T>(a));
+}
+template <typename A, typename T>
+void sincospi(A a, T* s, T* c) {
+  *s = T(sinpi<T>(a)), *c = T(cospi<T>(a));
 }
 template <typename A>
 auto abs(A a) {

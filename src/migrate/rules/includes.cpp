@@ -77,6 +77,17 @@ bool is_cuda_header(std::string_view name) {
                                 "vector_types",
                                 "vector_functions",
                                 "device_functions",
+                                "device_atomic_functions",
+                                "device_double_functions",
+                                "math_functions",
+                                "common_functions",
+                                "channel_descriptor",
+                                "host_defines",
+                                "host_config",
+                                "builtin_types",
+                                "texture_",
+                                "surface_",
+                                "cuComplex",
                                 "sm_",
                                 "helper_cuda",
                                 "nvToolsExt",
@@ -129,10 +140,12 @@ void rule_includes(Unit& unit) {
       unit.edits.replace({static_cast<unsigned>(at), static_cast<unsigned>(at + name.size())}, renamed, "includes");
     }
   }
-  bool aten = false, groups = false, random = false, info = false;
+  bool aten = false, vectors = false, groups = false, random = false, info = false;
   for (const Edit& edit : unit.edits.all()) {
     for (const char* name : {"csy::thc::", "csy::th::", "csy::blas", "csy::thrust::", "csy::cub::Device"})
       aten = aten || edit.text.find(name) != std::string::npos;
+    for (const char* name : {"csy::thrust::device_vector", "csy::thrust::host_vector"})
+      vectors = vectors || edit.text.find(name) != std::string::npos;
     groups = groups || edit.rule == "groups";
     random = random || edit.rule == "random";
     info = info || edit.rule == "tensor-info";
@@ -141,7 +154,7 @@ void rule_includes(Unit& unit) {
       std::string("#include \"csy.hpp\"\n") +
       (unit.facts.device_needed && !is_main_source(source.path()) ? "CSY_SOURCE\n" : "") +
       (groups ? "#include \"csy_groups.hpp\"\n" : "") + (aten ? "#include \"csy_aten.hpp\"\n" : "") +
-      (random ? "#include \"csy_random.hpp\"\n" : "") + (info ? "#include \"csy_tensor_info.hpp\"\n" : "");
+      (vectors ? "#include \"csy_vector.hpp\"\n" : "") + (random ? "#include \"csy_random.hpp\"\n" : "") + (info ? "#include \"csy_tensor_info.hpp\"\n" : "");
   const auto delete_line = [&](const Directive& one) {
     const unsigned begin = source.line_begin(one.span.begin);
     unit.edits.replace(

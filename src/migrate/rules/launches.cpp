@@ -7,27 +7,6 @@ namespace dcn::migrate {
 
 namespace {
 
-/// Three ">" side by side that end what the "<<<" at `open` begins.
-std::optional<std::size_t> triple_close(const Source& source, std::size_t open) {
-  for (std::size_t i = open + 1; i + 2 < source.size(); ++i) {
-    if (source.tokens()[i].directive != source.tokens()[open].directive) {
-      if (source.tokens()[open].directive) return std::nullopt;
-      continue;
-    }
-    const auto w = source.word(i);
-    if (w == "(" || w == "[" || w == "{") {
-      const auto end = source.close(i);
-      if (!end) return std::nullopt;
-      i = *end;
-    } else if (w == ">" && source.is(i + 1, ">") && source.is(i + 2, ">")) {
-      return i;
-    } else if (w == ";") {
-      return std::nullopt;
-    }
-  }
-  return std::nullopt;
-}
-
 /// "kernel<T>" before the "<<<": the tokens of its name and of its template arguments.
 struct Callee {
   std::size_t first, name, last;
@@ -80,7 +59,7 @@ std::optional<std::string> overload_of(const Source& source, const Callee& calle
 void write_launch(Unit& unit, std::size_t open) {
   const Source& source = unit.source;
   const auto& tokens = source.tokens();
-  const auto close = triple_close(source, open);
+  const auto close = source.launch_close(open);
   const auto callee = callee_before(source, open);
   if (!close || !callee || !source.is(*close + 3, "(")) {
     unit.find(1002, open, "a launch that is not kernel<<<...>>>(...)");
@@ -105,15 +84,13 @@ void write_launch(Unit& unit, std::size_t open) {
     return;
   }
   if (seen && !variable && known->second.is_template && !known->second.explicit_arguments) {
-    if (known->second.deduced.size() > 1) {
-      unit.find(1003, callee->name, name);
+    const LaunchFact& fact = known->second;
+    const auto& lists = fact.deduced_in_template.empty() ? fact.deduced : fact.deduced_in_template;
+    if (lists.size() != 1) {
+      unit.find(lists.empty() ? 1004 : 1003, callee->name, name);
       return;
     }
-    if (known->second.deduced.empty()) {
-      unit.find(1004, callee->name, name);
-      return;
-    }
-    deduced = *known->second.deduced.begin();
+    deduced = *lists.begin();
   }
   if (seen && known->second.other_unit && !variable) {
     unit.find(1005, callee->name, name);
@@ -337,10 +314,6 @@ void rule_launches(Unit& unit) {
   for (std::size_t i = 0; i < source.size(); ++i) {
     if (source.is(i, "<<<")) {
       write_launch(unit, i);
-      continue;
-    }
-    if (source.is(i, "<<") && source.is(i + 1, "<") && source.tokens()[i].end < source.tokens()[i + 1].begin) {
-      unit.find(1002, i, "<< <");
       continue;
     }
     if (!source.is_word(i)) continue;

@@ -63,6 +63,9 @@ int number_for(std::string_view w) {
       w.starts_with("cudaTexture") || w.starts_with("surf2D") || w == "cudaArray" || w.starts_with("cudaSurface") ||
       w == "cudaMemcpyToArray")
     return 1009;
+  if (w.starts_with("cuFloatComplex") || w.starts_with("cuDoubleComplex") || w.starts_with("make_cuFloatComplex") ||
+      w.starts_with("make_cuDoubleComplex") || w == "cuComplex")
+    return 1001;
   if (w == "clock64" || w == "__nanosleep" || w == "globaltimer") return 1019;
   if (w == "wmma" || w == "nvcuda" || w == "cutlass" || w == "__hmma") return 1014;
   if (w.starts_with("cudaDevAttr")) return 1018;
@@ -72,6 +75,16 @@ int number_for(std::string_view w) {
     return 1001;
   if (w == "cudaLaunchKernel") return 1017;
   return 0;
+}
+
+/// A call of a name that looks like one of CUDA's device functions: no rule knows it, so it cannot stay.
+bool intrinsic(std::string_view w) {
+  static const std::set<std::string_view> cuda = {"erfinv",     "erfinvf",     "erfcinv", "erfcinvf",
+                                                  "normcdfinv", "normcdfinvf", "erfcx",   "erfcxf"};
+  static const std::set<std::string_view> others = {"__attribute__", "__restrict__", "__declspec", "__typeof__",
+                                                    "__alignof__", "__extension__", "__align__", "__device__", "__host__", "__assume"};
+  if (cuda.count(w) > 0) return true;
+  return w.starts_with("__") && !w.starts_with("__builtin_") && others.count(w) == 0;
 }
 
 bool return_in(const Source& source, std::size_t first, std::size_t last) {
@@ -95,36 +108,93 @@ std::set<std::string> varying_words(const Source& source, std::size_t first, std
   return varying;
 }
 
-}  // namespace
+/// Words that the file declares volatile.
+std::set<std::string> volatile_words(const Source& source) {
+  std::set<std::string> words;
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    if (!source.is(i, "volatile")) continue;
+    std::size_t last = i + 1;
+    while (source.is_word(last) || source.is(last, "*") || source.is(last, "&") || source.is(last, "::")) ++last;
+    if (source.is_word(last - 1)) words.insert(std::string(source.word(last - 1)));
+  }
+  return words;
+}
 
-/// while (atomicCAS(lock, 0, 1) != 0); waits for a thread that may never run.
-void check_waiting(Unit& unit, std::size_t first, std::size_t last) {
+/// An expression [first, last) that asks what another thread has written.
+bool asks_others(const Source& source, std::size_t first, std::size_t last, const std::set<std::string>& shared) {
+  for (std::size_t i = first; i < last; ++i) {
+    const auto w = source.word(i);
+    if (w.starts_with("atomic") || w.starts_with("ld_acquire") || w.starts_with("load_acquire") || w == "volatile" ||
+        w == "__ldcg" || w == "__ldcv" || shared.count(std::string(w)) > 0)
+      return true;
+  }
+  return false;
+}
+
+/// A statement of a waiting loop does nothing but ask again: a pause, a fence, a variable that gets what is asked for.
+/// Not a loop that tries again with a new value, as atomicCAS's usual one does.
+bool only_asks(const Source& source, std::size_t first, std::size_t last, const std::set<std::string>& shared) {
+  if (first >= last) return true;
+  const auto w = source.word(first);
+  if (w == "__nanosleep" || w.starts_with("__threadfence") || w == "__syncwarp" || w == "asm") return true;
+  if (w == "if" && source.is(first + 1, "("))
+    return source.is(source.close(first + 1).value_or(first) + 1, "break");
+  if (!source.is(first + 1, "=")) return false;
+  for (std::size_t i = first + 2; i < last; ++i) {
+    if (!source.is(i, "atomicCAS")) continue;
+    for (const auto& [from, to] : source.arguments(i + 1))
+      if (from > i + 2 && source.tokens()[from].kind != TokenKind::kNumber) return false;
+  }
+  return asks_others(source, first + 2, last, shared);
+}
+
+/// All statements between `first` and `last` only ask.
+bool body_only_asks(const Source& source, std::size_t first, std::size_t last, const std::set<std::string>& shared) {
+  for (std::size_t i = first; i < last;) {
+    std::size_t end = i;
+    while (end < last && !source.is(end, ";")) {
+      if (source.is(end, "{")) return false;
+      if (source.is(end, "(")) end = source.close(end).value_or(end);
+      ++end;
+    }
+    if (!only_asks(source, i, end, shared)) return false;
+    i = end + 1;
+  }
+  return true;
+}
+
+/// Loops that do nothing until another thread has written something: that thread may never run.
+void check_waiting(Unit& unit, std::size_t first, std::size_t last, const std::set<std::string>& shared) {
   const Source& source = unit.source;
   for (std::size_t i = first; i < last; ++i) {
     if (!source.is(i, "while") || !source.is(i + 1, "(")) continue;
     const auto paren = source.close(i + 1);
     if (!paren || *paren >= last) continue;
-    if (i > 0 && source.is(i - 1, "}")) {
-      // do {...} while (old != assumed); tries again by itself, and waits for nobody.
-      const auto brace = source.open(i - 1);
-      if (brace && *brace > 0 && source.is(*brace - 1, "do")) continue;
+    std::size_t body = *paren + 1, end = body;  // of the loop, without braces
+    const auto brace = i > 0 && source.is(i - 1, "}") ? source.open(i - 1) : std::nullopt;
+    if (brace && *brace > 0 && source.is(*brace - 1, "do")) {
+      body = *brace + 1;
+      end = i - 1;
+    } else if (source.is(body, "{")) {
+      end = source.close(body).value_or(body);
+      ++body;
+    } else {
+      while (end < last && !source.is(end, ";")) ++end;
     }
-    const bool empty = source.is(*paren + 1, ";") || (source.is(*paren + 1, "{") && source.is(*paren + 2, "}"));
-    if (!empty) continue;
-    for (std::size_t k = i + 2; k < *paren; ++k)
-      if (source.word(k).starts_with("atomic") || source.is(k, "volatile")) {
-        unit.find(1011, i, "");
-        break;
-      }
+    if (!body_only_asks(source, body, end, shared)) continue;
+    if (asks_others(source, i + 2, *paren, shared) || asks_others(source, body, end, shared)) unit.find(1011, i, "");
   }
 }
+
+}  // namespace
 
 void rule_barrier_check(Unit& unit) {
   const Source& source = unit.source;
   const bool groups = source.text().find("cooperative_groups") != std::string::npos;
+  const std::set<std::string> shared = volatile_words(source);
   for (const Span& body : unit.facts.device_code) {
     const std::size_t first = source.at(body.begin), last = source.at(body.end);
-    check_waiting(unit, first, last);
+    check_waiting(unit, first, last, shared);
     std::size_t barrier = last;
     for (std::size_t i = last; i-- > first;)
       if (source.word(i).starts_with("__syncthreads") ||
@@ -201,7 +271,12 @@ void rule_leftovers(Unit& unit) {
       continue;
     }
     const int number = number_for(w);
-    if (number != 0) unit.find(number, i, std::string(w));
+    if (number != 0) {
+      unit.find(number, i, std::string(w));
+    } else if (intrinsic(w) && source.is(i + 1, "(") && unit.project.own_macros.count(std::string(w)) == 0 &&
+               unit.device(i)) {
+      unit.find(1001, i, std::string(w));
+    }
   }
 }
 

@@ -38,6 +38,8 @@ const std::set<std::string_view> kThrust = {"device",
                                             "host",
                                             "cuda",
                                             "device_ptr",
+                                            "device_vector",
+                                            "host_vector",
                                             "device_pointer_cast",
                                             "raw_pointer_cast",
                                             "plus",
@@ -69,6 +71,38 @@ const std::set<std::string_view> kOtherGroups = {
     "this_grid",       "this_multi_grid", "this_cluster",      "coalesced_threads", "grid_group", "multi_grid_group",
     "coalesced_group", "cluster_group",   "labeled_partition", "binary_partition",  "invoke_one"};
 
+/// What a grid can be asked for without waiting for its other blocks.
+const std::set<std::string_view> kGridMembers = {"thread_rank", "size",        "num_threads", "block_rank",
+                                                 "num_blocks",  "block_index", "group_dim",   "dim_blocks"};
+
+/// The grid named at `token` (this_grid, grid_group) is only asked for numbers, directly or by way of a variable.
+bool only_asks_grid(const Source& source, std::size_t token) {
+  const auto asks = [&](std::size_t dot) {
+    return source.is(dot, ".") && kGridMembers.count(source.word(dot + 1)) > 0 && source.is(dot + 2, "(");
+  };
+  std::size_t variable = 0;
+  if (source.is(token, "grid_group")) {
+    variable = token + 1;
+  } else {
+    if (!source.is(token + 1, "(") || !source.is(token + 2, ")")) return false;
+    if (asks(token + 3)) return true;
+    const std::size_t first = source.qualified_begin(token);
+    if (first < 2 || !source.is(token + 3, ";")) return false;
+    variable = first - 2;
+    if (!source.is(first - 1, "=")) return false;
+  }
+  if (!source.is_word(variable)) return false;
+  const auto name = source.word(variable);
+  int depth = 0;
+  for (std::size_t i = variable + 1; i < source.size() && depth >= 0; ++i) {
+    if (source.is(i, "{")) ++depth;
+    if (source.is(i, "}")) --depth;
+    const bool member = source.is(i - 1, ".") || source.is(i - 1, "->");
+    if (source.is(i, name) && !member && !asks(i + 1)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 void rule_libraries(Unit& unit) {
@@ -76,7 +110,8 @@ void rule_libraries(Unit& unit) {
   const auto& tokens = source.tokens();
   bool groups = false;
   for (std::size_t i = 0; i + 1 < source.size(); ++i) groups = groups || source.is(i, "cooperative_groups");
-  // thrust's algorithms work on pointers here; a file that has its containers and iterators stays as it is.
+  // thrust's algorithms work on pointers here; and on device_vector; a file that has its other iterators
+  // stays as it is.
   bool pointers = true;
   for (std::size_t i = 0; i + 2 < source.size(); ++i)
     if (source.is(i, "thrust") && source.is(i + 1, "::") && kThrust.count(source.word(i + 2)) == 0 &&
@@ -86,6 +121,7 @@ void rule_libraries(Unit& unit) {
     if (!source.is_word(i)) continue;
     const auto w = source.word(i);
     if (groups && kOtherGroups.count(w) > 0 && (!unit.own(i) || source.is(i - 1, "::"))) {
+      if ((w == "this_grid" || w == "grid_group") && only_asks_grid(source, i)) continue;
       unit.find(1012, i, std::string(w));
       continue;
     }

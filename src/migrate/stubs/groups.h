@@ -2,6 +2,8 @@
 // goes on; the rules see them all the same.
 #pragma once
 #pragma clang system_header
+#include <vector>
+
 #include "csy_cuda.h"
 #pragma clang force_cuda_host_device begin
 struct curandState { int x; };
@@ -38,7 +40,15 @@ struct csy_group {
   unsigned ballot(int) const;
 };
 struct thread_block : csy_group {};
-struct grid_group : csy_group {};
+struct grid_group : csy_group {
+  unsigned long long thread_rank() const;
+  unsigned long long size() const;
+  unsigned long long num_threads() const;
+  unsigned long long block_rank() const;
+  unsigned long long num_blocks() const;
+  dim3 block_index() const;
+  dim3 dim_blocks() const;
+};
 struct coalesced_group : csy_group {};
 template <unsigned N, class P = void> struct thread_block_tile : csy_group {};
 thread_block this_thread_block();
@@ -69,12 +79,12 @@ enum BlockScanAlgorithm { BLOCK_SCAN_RAKING, BLOCK_SCAN_RAKING_MEMOIZE, BLOCK_SC
   template <class T, int X, __VA_ARGS__> struct name {              \
     struct TempStorage { T x[X]; };                                 \
     name(TempStorage &);                                            \
-    template <class... A> T Sum(const A &...);                      \
-    template <class... A> T Reduce(const A &...);                   \
-    template <class... A> void InclusiveSum(A &&...);               \
-    template <class... A> void ExclusiveSum(A &&...);               \
-    template <class... A> void InclusiveScan(A &&...);              \
-    template <class... A> void ExclusiveScan(A &&...);              \
+    template <class... B> T Sum(const B &...);                      \
+    template <class... B> T Reduce(const B &...);                   \
+    template <class... B> void InclusiveSum(B &&...);               \
+    template <class... B> void ExclusiveSum(B &&...);               \
+    template <class... B> void InclusiveScan(B &&...);              \
+    template <class... B> void ExclusiveScan(B &&...);              \
   };
 CSY_COLLECTIVE(BlockReduce, BlockReduceAlgorithm = BLOCK_REDUCE_WARP_REDUCTIONS, int Y = 1, int Z = 1, int A = 0)
 CSY_COLLECTIVE(BlockScan, BlockScanAlgorithm = BLOCK_SCAN_RAKING, int Y = 1, int Z = 1, int A = 0)
@@ -83,6 +93,10 @@ template <class T, int N = 32, int A = 0> struct WarpReduce {
   WarpReduce(TempStorage &);
   template <class... B> T Sum(const B &...);
   template <class... B> T Reduce(const B &...);
+  template <class... B> T HeadSegmentedSum(const B &...);
+  template <class... B> T HeadSegmentedReduce(const B &...);
+  template <class... B> T TailSegmentedSum(const B &...);
+  template <class... B> T TailSegmentedReduce(const B &...);
 };
 template <class T, int N = 32, int A = 0> struct WarpScan {
   struct TempStorage { T x; };
@@ -108,6 +122,23 @@ struct csy_policy {
 extern const csy_policy device, host;
 namespace cuda { extern const csy_policy par, par_nosync; }
 template <class T> using device_ptr = T *;
+template <class T> struct csy_pointer { T *get() const; operator T *() const; };
+template <class T> T *raw_pointer_cast(csy_pointer<T>);
+template <class T> struct host_vector : std::vector<T> {
+  using std::vector<T>::vector;
+  template <class U> host_vector(const U &);
+};
+template <class T> struct device_vector {
+  device_vector();
+  template <class... A> device_vector(A &&...);
+  csy_pointer<T> data() const;
+  T *begin() const, *end() const, *cbegin() const, *cend() const;
+  size_t size() const;
+  bool empty() const;
+  T &operator[](size_t) const;
+  T &front() const, &back() const;
+  void resize(size_t, T = T()), reserve(size_t), clear(), push_back(T), swap(device_vector &);
+};
 template <class T> T *device_pointer_cast(T *);
 template <class T> T *raw_pointer_cast(T *);
 template <class T = void> struct plus {};

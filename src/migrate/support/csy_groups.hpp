@@ -59,6 +59,26 @@ class thread_block {
 };
 inline thread_block this_thread_block() { return {}; }
 
+/// All blocks of the launch. They can be counted, not waited for.
+class grid_group {
+ public:
+  static unsigned long long thread_rank() { return block_rank() * detail::block_size() + detail::block_rank(); }
+  static unsigned long long size() { return num_blocks() * detail::block_size(); }
+  static unsigned long long num_threads() { return size(); }
+  static unsigned long long block_rank() {
+    const dim3 i = group_id(), n = group_range();
+    return (static_cast<unsigned long long>(i.z) * n.y + i.y) * n.x + i.x;
+  }
+  static unsigned long long num_blocks() {
+    const dim3 n = group_range();
+    return static_cast<unsigned long long>(n.x) * n.y * n.z;
+  }
+  static dim3 block_index() { return group_id(); }
+  static dim3 group_dim() { return group_range(); }
+  static dim3 dim_blocks() { return group_range(); }
+};
+inline grid_group this_grid() { return {}; }
+
 /// N neighbouring lanes of a warp, N a power of two up to 32.
 template <unsigned N, typename Parent = void>
 class thread_block_tile {
@@ -264,8 +284,39 @@ class WarpReduce {
   }
   T Sum(T v) const { return Reduce(v, operation::sum()); }
   T Sum(T v, int valid) const { return Reduce(v, operation::sum(), valid); }
+  /// Segments begin at lanes with a flag; the first lane of each gets its segment's result.
+  template <typename Flag, typename Op>
+  T HeadSegmentedReduce(T v, Flag head, Op op) const {
+    return segmented(v, tile_.ballot(head ? 1 : 0) >> 1, op);
+  }
+  template <typename Flag>
+  T HeadSegmentedSum(T v, Flag head) const {
+    return HeadSegmentedReduce(v, head, operation::sum());
+  }
+  /// Segments end at lanes with a flag.
+  template <typename Flag, typename Op>
+  T TailSegmentedReduce(T v, Flag tail, Op op) const {
+    return segmented(v, tile_.ballot(tail ? 1 : 0), op);
+  }
+  template <typename Flag>
+  T TailSegmentedSum(T v, Flag tail) const {
+    return TailSegmentedReduce(v, tail, operation::sum());
+  }
 
  private:
+  /// Bit i of `last`: lane i is the last of its segment.
+  template <typename Op>
+  T segmented(T v, unsigned last, Op op) const {
+    const unsigned lane = tile_.thread_rank(), here = (last | (1u << (N - 1))) >> lane;
+    unsigned left = 0;  // lanes behind this one in its segment
+    while ((here >> left & 1u) == 0) ++left;
+    for (unsigned d = 1; d < unsigned(N); d *= 2) {
+      const T other = tile_.shfl_down(v, d);
+      if (d <= left) v = T(op(v, other));
+    }
+    return v;
+  }
+
   cg::thread_block_tile<unsigned(N)> tile_;
 };
 

@@ -12,7 +12,10 @@ __global__ void tiles_groups(const float *x, float *out, int n) {
   out[0] = cg::reduce(tile, v, cg::plus<float>());
 }
 __global__ void grid_groups(float *out) {
+  auto counted = cg::this_grid();
+  if (counted.thread_rank() >= 8 || cg::this_grid().block_rank() > 1) return;
   cooperative_groups::grid_group all = cooperative_groups::this_grid();  // C2S1012
+  all.sync();
   out[0] = cooperative_groups::this_thread_block().thread_rank();
 }
 __global__ void collectives_groups(const int *x, int *out) {
@@ -27,3 +30,7 @@ __global__ void collectives_groups(const int *x, int *out) {
   typedef cub::BlockRadixSort<int, 128, 1> Sort;  // C2S1013
 }
 void launch_groups(const float *x, float *out, int n) { tiles_groups<16><<<1, 64>>>(x, out, n); }
+__global__ void segments_groups(const float *x, float *out) {
+  __shared__ cub::WarpReduce<float>::TempStorage storage;
+  out[threadIdx.x] = cub::WarpReduce<float>(storage).HeadSegmentedSum(x[threadIdx.x], threadIdx.x % 5 == 0);
+}

@@ -58,3 +58,10 @@ void run_overloads(at::Tensor x, int n) {
   void (*pointer)(float *, int) = many;
   pointer<<<1, 32>>>(x.data_ptr<float>(), n);
 }
+template <typename T, int N>
+__global__ void spaced(T *x) { x[0] = N; }
+void run_spaced(float *x, int n) {
+  other << <n, 256 >> > (x, n);
+  spaced<float, 4> << < dim3(n, 2), 32, 0, 0 >> >(x);
+  spaced<int, (1 << 3)><< <1, 1>> >(nullptr);
+}

@@ -23,3 +23,22 @@ __global__ void overloaded_leftovers(float *x) {}
 __global__ void overloaded_leftovers(int *x) {}
 #define START(K, x) K<<<1, 1>>>(x)  // C2S1023
 void overloads_leftovers(float *x) { START(overloaded_leftovers, x); }
+__global__ void waiting_leftovers(unsigned *lock, volatile int *flag, int *value) {
+  do {} while (atomicAdd(lock, 0) < blockIdx.x);  // C2S1011
+  while (flag[blockIdx.x] == 0) __nanosleep(20);  // C2S1011 C2S1019
+  unsigned seen;
+  do {
+    seen = atomicOr(lock, 0);
+    __threadfence();
+  } while (seen == 0);  // C2S1011
+  while (true) {  // C2S1011
+    seen = atomicAdd(lock, 0);
+    if (seen > 3) break;
+  }
+  int old = *value, assumed;
+  do {
+    assumed = old;
+    old = atomicCAS(value, assumed, assumed * 2);
+  } while (assumed != old);
+  *value = __dp4a(1, 2, 3);  // C2S1001
+}

@@ -12,3 +12,10 @@ __global__ void all_math(T *x, float *f, int n) {
 }
 inline int on_host_math(int a) { return max(min(a, 512), 1) + (int)std::floor(2.5) + std::max(a, 3); }
 template __global__ void all_math<double>(double *, float *, int);
+__global__ void more_math(float *x, double *y, int *n) {
+  x[0] = norm3df(x[1], x[2], x[3]) * rnorm3df(x[1], x[2], x[3]) + rhypotf(x[4], x[5]) + sinpif(x[6]);
+  y[0] = norm4d(y[1], y[2], y[3], y[4]) + rcbrt(y[5]) + normcdf(y[6]) + scalbnf(x[0], n[0]) + frexpf(x[1], n);
+  n[1] = __float2uint_ru(x[0]) + int(__float2ll_rn(x[1]));
+  sincospif(x[0], x + 1, x + 2);
+  __stcg(x + 3, __ldlu(x + 4));
+}

@@ -20,3 +20,10 @@ float all_streams() {
   cudaDeviceSynchronize();
   return ms * properties.multiProcessorCount;
 }
+__global__ void sized_streams(float *x) { x[0] = 1; }
+void sizes_streams(float *x) {
+  int blocks, threads;
+  cudaOccupancyMaxPotentialBlockSize(&blocks, &threads, sized_streams, 0, 0);
+  cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, sized_streams, threads, 0);
+  sized_streams<<<blocks, threads>>>(x);
+}
