@@ -100,10 +100,28 @@ TEST(MigrateGolden, MissingHeadersAreReportedAndTheRestIsMigrated) {
     }
 }
 
+TEST(MigrateProject, SourcesThatAreLinksAreParsed) {
+  const fs::path folder = fs::temp_directory_path() / "cuda2sycl_links";
+  fs::remove_all(folder);
+  write_file(folder / "shared/fill.cu",
+             "template <typename T>\n__global__ void fill(T *x) { x[0] = 1; }\n"
+             "void run(float *x) { fill<<<1, 1>>>(x); }\n");
+  fs::create_directories(folder / "project");
+  fs::create_symlink("../shared/fill.cu", folder / "project/fill.cu");
+  Options options;
+  options.inputs = {(folder / "project").string()};
+  const Result result = migrate(options);
+  ASSERT_EQ(result.files.size(), 1U);
+  EXPECT_EQ(result.files[0].kernels, 1U);
+  EXPECT_NE(result.files[0].after.find("csy::launch<&fill<float>>"), std::string::npos);
+  EXPECT_TRUE(result.files[0].leftovers.empty());
+  fs::remove_all(folder);
+}
+
 TEST(MigrateReport, NamesEveryFileAndLeftover) {
   const std::string markdown = report_markdown(golden()), json = report_json(golden());
   EXPECT_NE(markdown.find("leftovers.cu:5: C2S1007"), std::string::npos);
-  EXPECT_NE(markdown.find("| launches.cu | launches.dp.cpp | 8 |"), std::string::npos);
+  EXPECT_NE(markdown.find("| launches.cu | launches.dp.cpp | 9 |"), std::string::npos);
   EXPECT_NE(json.find("\"leftovers\""), std::string::npos);
   EXPECT_NE(unified_diff(golden()).find("+++ b/shared.dp.cpp"), std::string::npos);
 }
