@@ -49,7 +49,8 @@ class Deduction {
         one = pack;
       } else if (arguments != nullptr && i < arguments->size()) {
         const clang::TemplateArgument& value = arguments->get(i);
-        if (value.getKind() == clang::TemplateArgument::Type) one = value.getAsType().getAsString(plain_printing(context_));
+        if (value.getKind() == clang::TemplateArgument::Type)
+          one = value.getAsType().getAsString(plain_printing(context_));
         if (value.getKind() == clang::TemplateArgument::Integral) one = llvm::toString(value.getAsIntegral(), 10);
       }
       if (parameters->getParam(i)->isTemplateParameterPack() && pack.empty()) break;  // gets nothing

@@ -168,7 +168,8 @@ error get_device_attribute(int* value, Member device_properties::* attribute, in
 }
 /// Blocks that fill the device: an estimate, by threads alone.
 inline error max_active_blocks(int* blocks, int threads) {
-  return *blocks = std::max(1, current_device_properties()->maxThreadsPerMultiProcessor / std::max(threads, 1)), success;
+  return *blocks = std::max(1, current_device_properties()->maxThreadsPerMultiProcessor / std::max(threads, 1)),
+         success;
 }
 inline error potential_block_size(int* blocks, int* threads) {
   *threads = std::min(256, current_device_properties()->maxThreadsPerBlock);

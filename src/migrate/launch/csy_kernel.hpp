@@ -320,8 +320,8 @@ auto fma(A a, B b, C c) {
   using T = detail::float_of<R, A, B, C>;
   return CSY_DEVICE_OR_HOST(sycl::fma(T(a), T(b), T(c)), std::fma(T(a), T(b), T(c)));
 }
-CSY_MATH(sinpi, sycl::sinpi(a), std::sin(a * decltype(a + 0)(3.14159265358979323846)));
-CSY_MATH(cospi, sycl::cospi(a), std::cos(a * decltype(a + 0)(3.14159265358979323846)));
+CSY_MATH(sinpi, sycl::sinpi(a), std::sin(a* decltype(a + 0)(3.14159265358979323846)));
+CSY_MATH(cospi, sycl::cospi(a), std::cos(a* decltype(a + 0)(3.14159265358979323846)));
 template <typename R = void, typename A>
 auto rcbrt(A a) {
   return 1 / cbrt<R>(a);

@@ -81,8 +81,9 @@ int number_for(std::string_view w) {
 bool intrinsic(std::string_view w) {
   static const std::set<std::string_view> cuda = {"erfinv",     "erfinvf",     "erfcinv", "erfcinvf",
                                                   "normcdfinv", "normcdfinvf", "erfcx",   "erfcxf"};
-  static const std::set<std::string_view> others = {"__attribute__", "__restrict__", "__declspec", "__typeof__",
-                                                    "__alignof__", "__extension__", "__align__", "__device__", "__host__", "__assume"};
+  static const std::set<std::string_view> others = {"__attribute__", "__restrict__",  "__declspec", "__typeof__",
+                                                    "__alignof__",   "__extension__", "__align__",  "__device__",
+                                                    "__host__",      "__assume"};
   if (cuda.count(w) > 0) return true;
   return w.starts_with("__") && !w.starts_with("__builtin_") && others.count(w) == 0;
 }
@@ -137,8 +138,7 @@ bool only_asks(const Source& source, std::size_t first, std::size_t last, const 
   if (first >= last) return true;
   const auto w = source.word(first);
   if (w == "__nanosleep" || w.starts_with("__threadfence") || w == "__syncwarp" || w == "asm") return true;
-  if (w == "if" && source.is(first + 1, "("))
-    return source.is(source.close(first + 1).value_or(first) + 1, "break");
+  if (w == "if" && source.is(first + 1, "(")) return source.is(source.close(first + 1).value_or(first) + 1, "break");
   if (!source.is(first + 1, "=")) return false;
   for (std::size_t i = first + 2; i < last; ++i) {
     if (!source.is(i, "atomicCAS")) continue;

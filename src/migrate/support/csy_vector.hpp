@@ -103,9 +103,7 @@ class device_vector {
     std::swap(size_, other.size_);
   }
 
-  std::vector<T> values() const {
-    return size_ == 0 ? std::vector<T>() : csy::detail::fetch<T>(data_, int64_t(size_));
-  }
+  std::vector<T> values() const { return size_ == 0 ? std::vector<T>() : csy::detail::fetch<T>(data_, int64_t(size_)); }
 
  private:
   void assign(const std::vector<T>& values) {
