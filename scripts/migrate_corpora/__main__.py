@@ -64,14 +64,7 @@ KNOWN = {
     "PyTorchEMD": Recipe(modules=("emd_cuda",), checks={"check_emd.py": equal(3)}),
     "inplace_abn": Recipe(modules=("inplace_abn._backend",), checks={"check_inplace_abn.py": equal(9)},
                           environment={"SETUPTOOLS_SCM_PRETEND_VERSION": "1"}),
-    "RAFT": Recipe(project="alt_cuda_corr", modules=("alt_cuda_corr",), checks={"check_small.py alt_cuda_corr": equal(1)}),
     "simple-knn": Recipe(modules=("simple_knn._C",), checks={"check_small.py simple_knn": equal(1)}),
-    "Rotated_IoU": Recipe(project="cuda_op", modules=("sort_vertices",), checks={"check_small.py sort_vertices": equal(1)}),
-    "Pointnet2.PyTorch": Recipe(project="pointnet2", modules=("pointnet2_cuda",), checks={"check_small.py pointnet2": equal(4)}),
-    "diff-gaussian-rasterization": Recipe(modules=("diff_gaussian_rasterization._C",), checks={"check_small.py gaussians": equal(5)}),
-    "torch-ngp": Recipe(builds=("raymarching", "freqencoder", "shencoder", "gridencoder"), checks={
-        "check_small.py raymarching": equal(5), "check_small.py freqencoder": equal(2), "check_small.py shencoder": equal(4),
-        "check_small.py gridencoder": equal(2)}),
     "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(15)}),
 }
 
