@@ -38,6 +38,8 @@ dcn::Queue& cpu_queue() {
   return *queue;
 }
 
+std::size_t bytes_of(const TensorView& view) { return static_cast<std::size_t>(view.elements()) * size_of(view.type); }
+
 dcn::Queue queue_on(const std::string& device) { return device == "cpu" ? cpu_queue() : dcn::Queue::create(device); }
 
 /// Something that can be run again and again.
@@ -56,7 +58,7 @@ struct Deformable : Work {
 
   /// Device memory for what `view` describes, with the values at `from` if there are any.
   TensorView placed(TensorView view, const void* from) {
-    memory.emplace_back(queue, static_cast<std::size_t>(view.elements()) * size_of(view.type));
+    memory.emplace_back(queue, bytes_of(view));
     view.data = memory.back().data();
     if (from != nullptr) queue.copy(view.data, from, memory.back().bytes());
     return view;
@@ -72,8 +74,6 @@ struct Network : Work {
   void start() override { executor->run(); }
   std::unique_ptr<dcn::nn::Executor> executor;
 };
-
-std::size_t bytes_of(const TensorView& view) { return static_cast<std::size_t>(view.elements()) * sizeof(float); }
 
 /// Calls `visit` with the place of each element in a dense f32 tensor of the view's strides, in the order N, C, H, W.
 template <typename Visit>
@@ -108,14 +108,29 @@ dcn::DeformConv2dDesc describe(const DcnBenchLayer& layer) {
   return desc;
 }
 
-template <typename Make>
-Work* guarded(Make make) {
+/// Whether `call` came to its end; else dcn_bench_error says why not.
+template <typename Call>
+bool attempt(Call call) {
   try {
-    return make().release();  // as Work*: run and free cast back to that
+    call();
+    return true;
   } catch (const std::exception& error) {
     last_error = error.what();
-    return nullptr;
+    return false;
   }
+}
+
+/// What `make` makes, run once; nullptr on failure. As Work*: run and free cast back to that.
+template <typename Make>
+Work* ready(Make make) {
+  Work* work = nullptr;
+  attempt([&] {
+    auto made = make();
+    made->start();
+    made->queue.wait();
+    work = made.release();
+  });
+  return work;
 }
 
 }  // namespace
@@ -127,7 +142,7 @@ const char* dcn_bench_error() { return last_error.c_str(); }
 /// \param input NHWC \param offset [N, H, W, 18] \param mask [N, H, W, 9] \param weight [out, in, 3, 3]
 void* dcn_bench_deformable(const DcnBenchLayer* layer, const char* device, const void* input, const void* offset,
                            const void* mask, const void* weight, const void* bias) {
-  return guarded([&] {
+  return ready([&] {
     auto work = std::make_unique<Deformable>(queue_on(device));
     work->desc = describe(*layer);
     dcn::DeformConv2dTensors& tensors = work->desc.tensors;
@@ -139,8 +154,6 @@ void* dcn_bench_deformable(const DcnBenchLayer* layer, const char* device, const
     tensors.output = work->placed(tensors.output, nullptr);
     work->plan = std::make_unique<dcn::DeformConv2dPlan>(work->queue, work->desc);
     work->plan->set_weights(tensors.weight, tensors.bias);
-    work->start();
-    work->queue.wait();
     return work;
   });
 }
@@ -149,14 +162,14 @@ void* dcn_bench_deformable(const DcnBenchLayer* layer, const char* device, const
 void dcn_bench_output(void* work, void* values) {
   auto* layer = static_cast<Deformable*>(static_cast<Work*>(work));
   const TensorView& output = layer->desc.tensors.output;
-  layer->queue.copy(values, output.data, static_cast<std::size_t>(output.elements()) * size_of(output.type));
+  layer->queue.copy(values, output.data, bytes_of(output));
   layer->queue.wait();
 }
 
 /// Bytes that plans of the layer hold on the CPU device beside tensors and packed weights: local memory of a work-group
 /// (a thread holds one), what the forward plan allocates, what the backward plan allocates.
 int dcn_bench_memory(const DcnBenchLayer* layer, double* group, double* forward, double* backward) {
-  try {
+  return static_cast<int>(attempt([&] {
     const dcn::DeformConv2dDesc desc = describe(*layer);
     const dcn::DeformConv2dPlan forward_plan(cpu_queue(), desc);
     const dcn::DeformConv2dTensors& tensors = desc.tensors;
@@ -174,16 +187,12 @@ int dcn_bench_memory(const DcnBenchLayer* layer, double* group, double* forward,
     *group = static_cast<double>(forward_plan.local_bytes());
     *forward = static_cast<double>(forward_plan.scratch_bytes());
     *backward = static_cast<double>(backward_plan.scratch_bytes());
-    return 1;
-  } catch (const std::exception& error) {
-    last_error = error.what();
-    return 0;
-  }
+  }));
 }
 
 /// oneDNN's plain convolution in NHWC, as the networks run it. All pointers to f32, whatever the layer's type.
 void* dcn_bench_plain(const DcnBenchLayer* layer, const float* input, const float* weight, const float* bias) {
-  return guarded([&] {
+  return ready([&] {
     dcn::nn::Layer conv;
     conv.name = "plain";
     conv.inputs = {0};
@@ -207,8 +216,6 @@ void* dcn_bench_plain(const DcnBenchLayer* layer, const float* input, const floa
     work->executor->prepare(layer->batch, layer->height, layer->width);
     const TensorView view = work->executor->input();
     work->queue.copy(view.data, input, bytes_of(view));
-    work->start();
-    work->queue.wait();
     return work;
   });
 }
@@ -218,7 +225,7 @@ void* dcn_bench_plain(const DcnBenchLayer* layer, const float* input, const floa
 /// \param input f32 NCHW picture of height x width
 void* dcn_bench_network(const char* checkpoint, const char* device, int plain, int bf16, long long batch,
                         long long height, long long width, const float* input) {
-  return guarded([&] {
+  return ready([&] {
     dcn::nn::Network network = dcn::centernet::load_model(checkpoint).network;
     if (plain != 0) network = dcn::bench::without_deformation(std::move(network));
     auto work = std::make_unique<Network>(queue_on(device));
@@ -229,26 +236,20 @@ void* dcn_bench_network(const char* checkpoint, const char* device, int plain, i
     std::vector<float> picture(static_cast<std::size_t>(view.elements()));
     for_each(view, [&](std::size_t place) { picture[place] = *input++; });
     work->queue.copy(view.data, picture.data(), bytes_of(view));
-    work->start();
-    work->queue.wait();
     return work;
   });
 }
 
 /// A head's values as dense f32 NCHW into `values`; 0 when there is no such head.
 int dcn_bench_head(void* work, const char* head, float* values) {
-  try {
+  return static_cast<int>(attempt([&] {
     auto* network = static_cast<Network*>(static_cast<Work*>(work));
     const TensorView view = network->executor->output(head);
     std::vector<float> copy(static_cast<std::size_t>(view.elements()));
     network->queue.copy(copy.data(), view.data, bytes_of(view));
     network->queue.wait();
     for_each(view, [&](std::size_t place) { *values++ = copy[place]; });
-    return 1;
-  } catch (const std::exception& error) {
-    last_error = error.what();
-    return 0;
-  }
+  }));
 }
 
 /// `times` back to back, and waits for the last.

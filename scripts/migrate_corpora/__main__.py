@@ -64,7 +64,7 @@ KNOWN = {
     "PyTorchEMD": Recipe(modules=("emd_cuda",), checks={"check_emd.py": equal(3)}),
     "inplace_abn": Recipe(modules=("inplace_abn._backend",), checks={"check_inplace_abn.py": equal(9)},
                           environment={"SETUPTOOLS_SCM_PRETEND_VERSION": "1"}),
-    "simple-knn": Recipe(modules=("simple_knn._C",), checks={"check_small.py simple_knn": equal(1)}),
+    "simple-knn": Recipe(modules=("simple_knn._C",), checks={"check_simple_knn.py": equal(1)}),
     "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(15)}),
 }
 

@@ -50,9 +50,9 @@ struct LaunchFact {
   bool uses_dynamic_shared = false;
   bool other_unit = false;        ///< the kernel is only declared here
   std::set<std::string> deduced;  ///< "<float, 4>" as to be written; more than one: instances disagree
-  std::set<std::string>
-      deduced_in_template{};  ///< in terms of the surrounding template's parameters: for all instances
-  bool overloaded = false;    ///< the name alone does not say which function is meant
+  /// Those in terms of the surrounding template's parameters: for all instances.
+  std::set<std::string> deduced_in_template{};
+  bool overloaded = false;                         ///< the name alone does not say which function is meant
   std::vector<std::string> template_parameters{};  ///< their names
   std::string signature{};                         ///< parameter types, in terms of the template's: "T *, int"
 };

@@ -110,8 +110,7 @@ void rule_libraries(Unit& unit) {
   const auto& tokens = source.tokens();
   bool groups = false;
   for (std::size_t i = 0; i + 1 < source.size(); ++i) groups = groups || source.is(i, "cooperative_groups");
-  // thrust's algorithms work on pointers here; and on device_vector; a file that has its other iterators
-  // stays as it is.
+  // thrust's algorithms work on pointers and device_vector here; a file that has its other iterators stays as it is.
   bool pointers = true;
   for (std::size_t i = 0; i + 2 < source.size(); ++i)
     if (source.is(i, "thrust") && source.is(i + 1, "::") && kThrust.count(source.word(i + 2)) == 0 &&
