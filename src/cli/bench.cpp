@@ -27,7 +27,7 @@ using Clock = std::chrono::steady_clock;
 struct BenchArgs {
   ModelArgs model;
   std::string picture;
-  int batch = 1, repeats = 50, warmup = 5;
+  int repeats = 50, warmup = 5;
   bool json = false, quiet = false;
 };
 
@@ -77,7 +77,7 @@ int bench(const BenchArgs& args) {
   start = Clock::now();
   Queue queue = create_queue(args.model);
   centernet::Detector detector(queue, std::move(model), options);
-  const std::vector<cv::Mat> pictures(static_cast<std::size_t>(args.batch), picture);
+  const std::vector<cv::Mat> pictures(static_cast<std::size_t>(args.model.batch), picture);
   (void)detector.detect(pictures);
   const double first = milliseconds_since(start);
 
@@ -97,7 +97,7 @@ int bench(const BenchArgs& args) {
   if (stages.back().times.empty()) return interrupt_exit_code();
   for (Stage& stage : stages) std::sort(stage.times.begin(), stage.times.end());
   const double median = percentile(stages.back().times, 0.5);
-  const double rate = 1000.0 * args.batch / median;
+  const double rate = 1000.0 * args.model.batch / median;
   const auto runs = stages.back().times.size();
   const auto input = detector.prepare(picture).scales.front().geometry;
 
@@ -111,7 +111,7 @@ int bench(const BenchArgs& args) {
                   {"memory_format", args.model.memory_format},
                   {"picture", {picture.rows, picture.cols}},
                   {"input", {input.input_h, input.input_w}},
-                  {"batch", args.batch},
+                  {"batch", args.model.batch},
                   {"warmup", args.warmup},
                   {"repeats", runs},
                   {"load_ms", load},
@@ -142,7 +142,7 @@ int bench(const BenchArgs& args) {
   }
   fmt::print(
       "{}, {} on {} ({})\nbatch {} of {} x {} (picture {} x {}), {}, memory format {}, {} runs after {} to warm up\n\n",
-      args.model.model, describe(info), queue.device().name, queue.device().backend, args.batch, input.input_h,
+      args.model.model, describe(info), queue.device().name, queue.device().backend, args.model.batch, input.input_h,
       input.input_w, picture.rows, picture.cols, args.model.dtype, args.model.memory_format, runs, args.warmup);
   fmt::print("{}\n{:.1f} images/s; loading {:.0f} ms, first detection {:.0f} ms\n", table.text(terminal(STDOUT_FILENO)),
              rate, load, first);
@@ -157,11 +157,6 @@ void add_bench(CLI::App& app, Run& run) {
   sub->add_option("PICTURE", args->picture, "picture to detect in [one that is made up, 480 x 640]")->type_name("");
   add_model_options(*sub, args->model);
   add_detection_options(*sub, args->model);
-  sub->add_option("--batch", args->batch, "pictures that go through the network together")
-      ->type_name("N")
-      ->check(between(1, 256))
-      ->capture_default_str()
-      ->group("Measurement");
   sub->add_option("--repeats", args->repeats, "runs that are measured")
       ->type_name("N")
       ->check(between(1, 1000000))

@@ -39,7 +39,6 @@ struct DetectArgs {
   std::vector<std::string> inputs;
   std::string output, json, csv, annotations, classes;
   double threshold = 0.3, json_threshold = 0;
-  int batch = 1;
   long long max_frames = 0;
   bool heatmap = false, quiet = false;
   std::string offsets_layer;  // of --show-offsets; empty: not given
@@ -319,7 +318,7 @@ int detect(const DetectArgs& args) {
   Progress progress("Detecting", "images", counted ? static_cast<long long>(inputs.size()) : 0, args.quiet);
   Consumer consumer(args, inputs, info, options, names ? &*names : nullptr, files, ids, progress);
   PipelineOptions pipeline;
-  pipeline.batch = args.batch;
+  pipeline.batch = args.model.batch;
   pipeline.max_frames = args.max_frames;
   pipeline.on_device = [&](Work& work) { look_closer(args, detector, wanted, layer, work); };
   pipeline.on_open = [&](std::size_t, long long frames) {
@@ -361,11 +360,6 @@ void add_detect(CLI::App& app, Run& run) {
       ->required();
   add_model_options(*sub, args->model);
   add_detection_options(*sub, args->model);
-  sub->add_option("--batch", args->batch, "pictures that go through the network together")
-      ->type_name("N")
-      ->check(between(1, 256))
-      ->capture_default_str()
-      ->group("Detection");
   sub->add_option("--threshold", args->threshold, "least score of objects that are drawn, counted and put into --csv")
       ->type_name("T")
       ->check(between(0, 1))

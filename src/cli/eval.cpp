@@ -26,7 +26,6 @@ namespace coco = centernet::coco;
 struct EvalArgs {
   ModelArgs model;
   std::string images, annotations, detections, json, save_detections;
-  int batch = 1;
   bool quiet = false;
 };
 
@@ -135,7 +134,7 @@ Detected detect_all(const EvalArgs& args, const coco::Dataset& truth) {
   Detected detected;
   Progress progress("Evaluating", "images", static_cast<long long>(inputs.size()), args.quiet);
   PipelineOptions pipeline;
-  pipeline.batch = args.batch;
+  pipeline.batch = args.model.batch;
   run_pipeline(inputs, detector, pipeline, [&](Work&& work) {
     progress.advance();
     const Input& input = inputs[work.input];
@@ -208,11 +207,6 @@ void add_eval(CLI::App& app, Run& run) {
       ->group("Data");
   add_model_options(*sub, args->model);
   add_detection_options(*sub, args->model);
-  sub->add_option("--batch", args->batch, "pictures that go through the network together")
-      ->type_name("N")
-      ->check(between(1, 256))
-      ->capture_default_str()
-      ->group("Detection");
   sub->add_option("--json", args->json, "metrics, over all and per class; - for standard output")
       ->type_name("FILE")
       ->group("Output");

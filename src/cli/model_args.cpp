@@ -98,6 +98,11 @@ void add_model_options(CLI::App& app, ModelArgs& args) {
 }
 
 void add_detection_options(CLI::App& app, ModelArgs& args) {
+  app.add_option("--batch", args.batch, "pictures that go through the network together")
+      ->type_name("N")
+      ->check(between(1, 256))
+      ->capture_default_str()
+      ->group("Detection");
   app.add_flag("--flip-test", args.flip_test, "average with the mirrored picture")->group("Detection");
   app.add_option("--scales", args.scales, "several sizes of the picture, merged by soft-NMS: 0.5,1,1.5")
       ->type_name("S,S,...")

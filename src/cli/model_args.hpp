@@ -22,6 +22,7 @@ struct ModelArgs {
   // Of detection only
   std::string scales, camera_matrix;
   int top_k = 100;
+  int batch = 1;
   bool keep_res = false, fix_res = false, flip_test = false, nms = false;
 };
 
@@ -32,7 +33,7 @@ struct ModelArgs {
 void add_override_options(CLI::App& app, ModelArgs& args);
 /// --model, --device, --dtype, --memory-format, --input-size and the overrides.
 void add_model_options(CLI::App& app, ModelArgs& args);
-/// --flip-test, --scales, --nms, --top-k, --keep-res, --fix-res, --camera-matrix.
+/// --batch, --flip-test, --scales, --nms, --top-k, --keep-res, --fix-res, --camera-matrix.
 void add_detection_options(CLI::App& app, ModelArgs& args);
 
 // Each throws Error kInvalidArgument that names the option, or kIo for a file.

@@ -13,6 +13,7 @@
 #include "kernels/conv_pack_args.hpp"
 #include "ops/check.hpp"
 #include "ops/rounding.hpp"
+#include "ops/window_args.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/verbose.hpp"
 
@@ -117,25 +118,9 @@ const Conv2dVariant& choose(const Conv2dDesc& desc, const DeviceFacts& device) {
 }
 
 void fill_args(Conv2dArgs& args, const Conv2dDesc& desc) {
-  const Conv2dParams& params = desc.params;
-  std::copy(desc.input.strides.begin(), desc.input.strides.begin() + 4, args.input_stride);
-  std::copy(desc.output.strides.begin(), desc.output.strides.begin() + 4, args.output_stride);
-  args.batch = desc.input.sizes[0];
-  args.in_channels = desc.input.sizes[1];
-  args.height = desc.input.sizes[2];
-  args.width = desc.input.sizes[3];
-  args.out_channels = desc.output.sizes[1];
-  args.out_height = desc.output.sizes[2];
-  args.out_width = desc.output.sizes[3];
-  args.kernel_h = static_cast<int>(params.kernel_h);
-  args.kernel_w = static_cast<int>(params.kernel_w);
-  args.stride_h = static_cast<int>(params.stride_h);
-  args.stride_w = static_cast<int>(params.stride_w);
-  args.padding_h = static_cast<int>(params.padding_h);
-  args.padding_w = static_cast<int>(params.padding_w);
-  args.dilation_h = static_cast<int>(params.dilation_h);
-  args.dilation_w = static_cast<int>(params.dilation_w);
-  args.groups = static_cast<int>(params.groups);
+  copy_strides(args.input_stride, desc.input);
+  copy_strides(args.output_stride, desc.output);
+  fill_window(args, desc.params, desc.input, desc.output);
   args.relu = desc.activation == Activation::kRelu ? 1 : 0;
 }
 

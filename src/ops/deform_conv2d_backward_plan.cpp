@@ -15,6 +15,7 @@
 #include "ops/channels_last.hpp"
 #include "ops/deform_conv2d_plan.hpp"
 #include "ops/rounding.hpp"
+#include "ops/window_args.hpp"
 #include "runtime/verbose.hpp"
 
 namespace dcn::ops {
@@ -174,10 +175,7 @@ const DeformConv2dBackwardVariant& choose_variant(const DeformConv2dBackwardDesc
 void fill_args(DeformConv2dBackwardArgs& args, const DeformConv2dBackwardDesc& desc) {
   const DeformConv2dParams& params = desc.params;
   const DeformConv2dBackwardTensors& tensors = desc.tensors;
-  const auto copy_strides = [](long long* to, const TensorView& view) {
-    std::copy(view.strides.begin(), view.strides.end(), to);
-  };
-  const auto copy_if = [&](long long* to, const std::optional<TensorView>& view) {
+  const auto copy_if = [](long long(&to)[4], const std::optional<TensorView>& view) {
     if (view) copy_strides(to, *view);
   };
   copy_strides(args.grad_output_stride, tensors.grad_output);
@@ -190,22 +188,7 @@ void fill_args(DeformConv2dBackwardArgs& args, const DeformConv2dBackwardDesc& d
   copy_if(args.grad_mask_stride, tensors.grad_mask);
   copy_if(args.grad_weight_stride, tensors.grad_weight);
   if (tensors.grad_bias) args.grad_bias_stride = tensors.grad_bias->strides[0];
-  args.batch = tensors.input.sizes[0];
-  args.in_channels = tensors.input.sizes[1];
-  args.height = tensors.input.sizes[2];
-  args.width = tensors.input.sizes[3];
-  args.out_channels = tensors.grad_output.sizes[1];
-  args.out_height = tensors.grad_output.sizes[2];
-  args.out_width = tensors.grad_output.sizes[3];
-  args.kernel_h = static_cast<int>(params.kernel_h);
-  args.kernel_w = static_cast<int>(params.kernel_w);
-  args.stride_h = static_cast<int>(params.stride_h);
-  args.stride_w = static_cast<int>(params.stride_w);
-  args.padding_h = static_cast<int>(params.padding_h);
-  args.padding_w = static_cast<int>(params.padding_w);
-  args.dilation_h = static_cast<int>(params.dilation_h);
-  args.dilation_w = static_cast<int>(params.dilation_w);
-  args.groups = static_cast<int>(params.groups);
+  fill_window(args, params, tensors.input, tensors.grad_output);
   args.deformable_groups = static_cast<int>(params.deformable_groups);
   args.mask_is_logit = desc.mask_is_logit ? 1 : 0;
 }

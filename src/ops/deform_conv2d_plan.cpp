@@ -13,6 +13,7 @@
 #include "dcn/status.hpp"
 #include "ops/channels_last.hpp"
 #include "ops/rounding.hpp"
+#include "ops/window_args.hpp"
 #include "runtime/verbose.hpp"
 
 namespace dcn::ops {
@@ -140,29 +141,11 @@ const DeformConv2dVariant& choose_variant(const DeformConv2dDesc& desc, const De
 void fill_args(DeformConv2dArgs& args, const DeformConv2dDesc& desc) {
   const DeformConv2dParams& params = desc.params;
   const DeformConv2dTensors& tensors = desc.tensors;
-  const auto copy_strides = [](long long* to, const TensorView& view) {
-    std::copy(view.strides.begin(), view.strides.end(), to);
-  };
   copy_strides(args.input_stride, tensors.input);
   copy_strides(args.offset_stride, tensors.offset);
   if (tensors.mask) copy_strides(args.mask_stride, *tensors.mask);
   copy_strides(args.output_stride, tensors.output);
-  args.batch = tensors.input.sizes[0];
-  args.in_channels = tensors.input.sizes[1];
-  args.height = tensors.input.sizes[2];
-  args.width = tensors.input.sizes[3];
-  args.out_channels = tensors.output.sizes[1];
-  args.out_height = tensors.output.sizes[2];
-  args.out_width = tensors.output.sizes[3];
-  args.kernel_h = static_cast<int>(params.kernel_h);
-  args.kernel_w = static_cast<int>(params.kernel_w);
-  args.stride_h = static_cast<int>(params.stride_h);
-  args.stride_w = static_cast<int>(params.stride_w);
-  args.padding_h = static_cast<int>(params.padding_h);
-  args.padding_w = static_cast<int>(params.padding_w);
-  args.dilation_h = static_cast<int>(params.dilation_h);
-  args.dilation_w = static_cast<int>(params.dilation_w);
-  args.groups = static_cast<int>(params.groups);
+  fill_window(args, params, tensors.input, tensors.output);
   args.deformable_groups = static_cast<int>(params.deformable_groups);
   args.mask_is_logit = desc.mask_is_logit ? 1 : 0;
   args.relu = desc.activation == Activation::kRelu ? 1 : 0;
