@@ -193,6 +193,8 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
         node_->bodies.emplace_back(file, span);
       tensors_.begin(function);
     }
+    // An instance is compiled by its name, which has the types that it was made for.
+    if (const auto* list = function->getTemplateSpecializationArgs()) use_types(list->asArray());
     const bool go_on = inside();
     if (function->doesThisDeclarationHaveABody()) {
       tensors_.end(function, [this](clang::SourceLocation at) { return place(at); }, state_.facts);
@@ -276,6 +278,18 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
   void use(const Decl* target) {
     if (node_ == nullptr || target == nullptr || file_of(target->getLocation()) == nullptr) return;
     node_->uses.insert(top_of(target));
+  }
+
+  void use_types(llvm::ArrayRef<clang::TemplateArgument> arguments) {
+    for (const clang::TemplateArgument& argument : arguments) {
+      if (argument.getKind() == clang::TemplateArgument::Pack) use_types(argument.getPackAsArray());
+      if (argument.getKind() != clang::TemplateArgument::Type) continue;
+      const auto* record = argument.getAsType()->getAsCXXRecordDecl();
+      if (record == nullptr) continue;
+      use(record);
+      if (const auto* special = dyn_cast<clang::ClassTemplateSpecializationDecl>(record))
+        use_types(special->getTemplateArgs().asArray());
+    }
   }
 
   void walk_scope(const clang::DeclContext* scope) {

@@ -13,6 +13,7 @@ CSY_SOURCE
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <initializer_list>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -134,6 +135,12 @@ using std::printf;
 template <typename T>
 T* dynamic_shared() {
   return CSY_DEVICE_OR_HOST((T*)detail::dynamic_base().pointer, nullptr);
+}
+/// T (&name)[] = csy::dynamic_shared<T[]>(); where the kernel uses it as an array: its address, references to it.
+template <typename T>
+  requires std::is_unbounded_array_v<T>
+T& dynamic_shared() {
+  return *(T*)dynamic_shared<std::remove_extent_t<T>>();
 }
 
 // Synchronisation. Every work-item of the group (of the warp) must arrive.
@@ -372,7 +379,7 @@ auto abs(A a) {
     return fabs(a);
 }
 template <typename A, typename B>
-auto min(A a, B b) {
+constexpr auto min(A a, B b) {
   if constexpr (detail::floating<A, B>)
     return fmin<detail::common<A, B>>(a, b);
   else
@@ -380,12 +387,25 @@ auto min(A a, B b) {
                                                                      : std::common_type_t<A, B>(b);
 }
 template <typename A, typename B>
-auto max(A a, B b) {
+constexpr auto max(A a, B b) {
   if constexpr (detail::floating<A, B>)
     return fmax<detail::common<A, B>>(a, b);
   else
     return std::common_type_t<A, B>(a) < std::common_type_t<A, B>(b) ? std::common_type_t<A, B>(b)
                                                                      : std::common_type_t<A, B>(a);
+}
+/// std::min({a, b, c}), and of a list.
+template <typename T>
+constexpr T min(std::initializer_list<T> list) {
+  T least = *list.begin();
+  for (const T& one : list) least = one < least ? one : least;
+  return least;
+}
+template <typename T>
+constexpr T max(std::initializer_list<T> list) {
+  T most = *list.begin();
+  for (const T& one : list) most = most < one ? one : most;
+  return most;
 }
 
 // Integers and bits.

@@ -140,20 +140,22 @@ void rule_includes(Unit& unit) {
       unit.edits.replace({static_cast<unsigned>(at), static_cast<unsigned>(at + name.size())}, renamed, "includes");
     }
   }
-  bool aten = false, vectors = false, groups = false, random = false, info = false;
+  bool aten = false, vectors = false, groups = false, block_io = false, random = false, info = false;
   for (const Edit& edit : unit.edits.all()) {
     for (const char* name : {"csy::thc::", "csy::th::", "csy::blas", "csy::thrust::", "csy::cub::Device"})
       aten = aten || edit.text.find(name) != std::string::npos;
     for (const char* name : {"csy::thrust::device_vector", "csy::thrust::host_vector"})
       vectors = vectors || edit.text.find(name) != std::string::npos;
-    groups = groups || edit.rule == "groups";
+    block_io = block_io || edit.rule == "block-io";
+    groups = groups || edit.rule == "groups" || block_io;
     random = random || edit.rule == "random";
     info = info || edit.rule == "tensor-info";
   }
   const std::string line =
       std::string("#include \"csy.hpp\"\n") +
       (unit.facts.device_needed && !is_main_source(source.path()) ? "CSY_SOURCE\n" : "") +
-      (groups ? "#include \"csy_groups.hpp\"\n" : "") + (aten ? "#include \"csy_aten.hpp\"\n" : "") +
+      (groups ? "#include \"csy_groups.hpp\"\n" : "") +
+      (block_io ? "#include \"csy_block_io.hpp\"\n" : "") + (aten ? "#include \"csy_aten.hpp\"\n" : "") +
       (vectors ? "#include \"csy_vector.hpp\"\n" : "") + (random ? "#include \"csy_random.hpp\"\n" : "") +
       (info ? "#include \"csy_tensor_info.hpp\"\n" : "");
   const auto delete_line = [&](const Directive& one) {

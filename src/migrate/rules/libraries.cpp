@@ -23,6 +23,25 @@ const std::set<std::string_view> kCub = {"BlockReduce",
                                          "BLOCK_SCAN_RAKING_MEMOIZE",
                                          "BLOCK_SCAN_WARP_SCANS"};
 
+/// The parts of cub that csy_block_io.hpp has.
+const std::set<std::string_view> kCubBlockIo = {"BlockLoad",
+                                                "BlockStore",
+                                                "BlockExchange",
+                                                "BlockLoadAlgorithm",
+                                                "BLOCK_LOAD_DIRECT",
+                                                "BLOCK_LOAD_STRIPED",
+                                                "BLOCK_LOAD_VECTORIZE",
+                                                "BLOCK_LOAD_TRANSPOSE",
+                                                "BLOCK_LOAD_WARP_TRANSPOSE",
+                                                "BLOCK_LOAD_WARP_TRANSPOSE_TIMESLICED",
+                                                "BlockStoreAlgorithm",
+                                                "BLOCK_STORE_DIRECT",
+                                                "BLOCK_STORE_STRIPED",
+                                                "BLOCK_STORE_VECTORIZE",
+                                                "BLOCK_STORE_TRANSPOSE",
+                                                "BLOCK_STORE_WARP_TRANSPOSE",
+                                                "BLOCK_STORE_WARP_TRANSPOSE_TIMESLICED"};
+
 const std::set<std::string_view> kCubDevice = {"DeviceReduce::Reduce",
                                                "DeviceReduce::Sum",
                                                "DeviceReduce::Max",
@@ -147,8 +166,10 @@ void rule_libraries(Unit& unit) {
         unit.find(1013, i, "thrust::" + name);
       continue;
     }
-    if (kCub.count(name) > 0) {
-      unit.edits.replace({tokens[first].begin, tokens[i + 2].end}, "csy::cub::" + name, "groups", true);
+    const bool block_io = kCubBlockIo.count(name) > 0;
+    if (block_io || kCub.count(name) > 0) {
+      unit.edits.replace({tokens[first].begin, tokens[i + 2].end}, "csy::cub::" + name,
+                         block_io ? "block-io" : "groups", true);
     } else if (source.is(i + 3, "::") && kCubDevice.count(name + "::" + std::string(source.word(i + 4))) > 0) {
       const std::string whole = name + "::" + std::string(source.word(i + 4));
       unit.edits.replace({tokens[first].begin, tokens[i + 4].end}, "csy::cub::" + whole, "algorithms", true);

@@ -162,6 +162,24 @@ bool in_device_macro(const Unit& unit, std::size_t token) {
   return false;
 }
 
+/// The array is used as what it is, not as a pointer to its first element: its address, its type, a reference to it.
+/// A pointer in its place would compile there and mean something else.
+bool used_as_array(const Source& source, std::string_view name) {
+  for (std::size_t i = 1; i < source.size(); ++i) {
+    if (!source.is(i, name) || source.is(i - 1, ".") || source.is(i - 1, "->")) continue;
+    if (source.is(i - 1, "&") && (i < 2 || !source.is_word(i - 2) || source.is(i - 2, "return"))) return true;
+    if (!source.is(i - 1, "(")) {
+      // (T&)name
+      if (i > 2 && source.is(i - 1, ")") && source.is(i - 2, "&")) return true;
+      continue;
+    }
+    if (i > 1 && (source.is(i - 2, "sizeof") || source.is(i - 2, "decltype"))) return true;
+    // reinterpret_cast<T&>(name)
+    if (i > 3 && source.is(i - 2, ">") && source.is(i - 3, "&")) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void rule_shared(Unit& unit) {
@@ -188,7 +206,9 @@ void rule_shared(Unit& unit) {
     std::string text;
     for (const Declarator& one : list) {
       if (!text.empty()) text += ' ';
-      if (dynamic || one.unsized)
+      if ((dynamic || one.unsized) && used_as_array(source, one.name))
+        text += type + " (&" + one.name + ")[] = csy::dynamic_shared<" + type + "[]>();";
+      else if (dynamic || one.unsized)
         text += type + "* " + one.name + " = csy::dynamic_shared<" + type + ">();";
       else
         text += "CSY_SHARED(" + one.name + ", " + type + one.extents + ");";

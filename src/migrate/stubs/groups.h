@@ -88,6 +88,34 @@ enum BlockScanAlgorithm { BLOCK_SCAN_RAKING, BLOCK_SCAN_RAKING_MEMOIZE, BLOCK_SC
   };
 CSY_COLLECTIVE(BlockReduce, BlockReduceAlgorithm = BLOCK_REDUCE_WARP_REDUCTIONS, int Y = 1, int Z = 1, int A = 0)
 CSY_COLLECTIVE(BlockScan, BlockScanAlgorithm = BLOCK_SCAN_RAKING, int Y = 1, int Z = 1, int A = 0)
+enum BlockLoadAlgorithm {
+  BLOCK_LOAD_DIRECT, BLOCK_LOAD_STRIPED, BLOCK_LOAD_VECTORIZE, BLOCK_LOAD_TRANSPOSE, BLOCK_LOAD_WARP_TRANSPOSE, BLOCK_LOAD_WARP_TRANSPOSE_TIMESLICED
+};
+enum BlockStoreAlgorithm {
+  BLOCK_STORE_DIRECT, BLOCK_STORE_STRIPED, BLOCK_STORE_VECTORIZE, BLOCK_STORE_TRANSPOSE, BLOCK_STORE_WARP_TRANSPOSE, BLOCK_STORE_WARP_TRANSPOSE_TIMESLICED
+};
+template <class T, int X, int N, BlockLoadAlgorithm = BLOCK_LOAD_DIRECT, int Y = 1, int Z = 1, int A = 0> struct BlockLoad {
+  struct TempStorage { T x; };
+  BlockLoad();
+  BlockLoad(TempStorage &);
+  template <class I, class... B> void Load(I, T (&)[N], const B &...);
+};
+template <class T, int X, int N, BlockStoreAlgorithm = BLOCK_STORE_DIRECT, int Y = 1, int Z = 1, int A = 0> struct BlockStore {
+  struct TempStorage { T x; };
+  BlockStore();
+  BlockStore(TempStorage &);
+  template <class I, class... B> void Store(I, T (&)[N], const B &...);
+};
+template <class T, int X, int N, bool S = false, int Y = 1, int Z = 1, int A = 0> struct BlockExchange {
+  struct TempStorage { T x[X * N]; };
+  BlockExchange(TempStorage &);
+  template <class... B> void BlockedToStriped(B &&...);
+  template <class... B> void StripedToBlocked(B &&...);
+  template <class... B> void BlockedToWarpStriped(B &&...);
+  template <class... B> void WarpStripedToBlocked(B &&...);
+  template <class... B> void ScatterToBlocked(B &&...);
+  template <class... B> void ScatterToStriped(B &&...);
+};
 template <class T, int N = 32, int A = 0> struct WarpReduce {
   struct TempStorage { T x; };
   WarpReduce(TempStorage &);
@@ -104,6 +132,8 @@ template <class T, int N = 32, int A = 0> struct WarpScan {
   template <class... B> void InclusiveSum(B &&...);
   template <class... B> void ExclusiveSum(B &&...);
   template <class... B> void InclusiveScan(B &&...);
+  template <class... B> void ExclusiveScan(B &&...);
+  T Broadcast(T, unsigned);
 };
 struct csy_wide {
 #define CSY_WIDE(name) template <class... A> static cudaError_t name(void *, size_t &, A &&...);

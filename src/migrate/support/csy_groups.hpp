@@ -22,12 +22,26 @@ inline unsigned block_size() {
 }
 }  // namespace detail
 
+}  // namespace csy
+
+/// An operand as a type of the global namespace, where projects declare operators on vector types: templates see such
+/// an operator through an argument's namespace only.
+template <typename T>
+struct csy_operand {
+  const T& value;
+  operator const T&() const { return value; }
+};
+
+namespace csy {
 // ---- Function objects: cub::Sum, cooperative_groups::plus. Types as in C++ when the operands' types differ.
 namespace operation {
 struct sum {
   template <typename A, typename B>
   auto operator()(const A& a, const B& b) const {
-    return a + b;
+    if constexpr (requires { a + b; })
+      return a + b;
+    else
+      return csy_operand<A>{a} + csy_operand<B>{b};
   }
 };
 struct maximum {
@@ -181,7 +195,8 @@ enum BlockScanAlgorithm { BLOCK_SCAN_RAKING, BLOCK_SCAN_RAKING_MEMOIZE, BLOCK_SC
 template <typename T, int X, int Y, int Z>
 class block_values {
  public:
-  struct TempStorage {
+  /// Kernels lay other data of up to 16 bytes alignment behind a storage in the same memory.
+  struct alignas(16) TempStorage {
     T value[X * Y * Z];
   };
   explicit block_values(TempStorage& storage) : value_(storage.value) {}
@@ -204,6 +219,17 @@ class block_values {
     if (before != nullptr && rank > 0 && rank < count) *before = value_[rank - 1];
     if (whole != nullptr) *whole = value_[count - 1];
     return v;
+  }
+  /// What `callback` makes of the block's whole, for everyone: the first warp calls it, work-item 0's result counts.
+  template <typename Callback>
+  T seed(Callback& callback, const T& whole) const {
+    const unsigned rank = detail::block_rank();
+    T prefix{};
+    if (rank < 32) prefix = T(callback(whole));
+    barrier();
+    if (rank == 0) value_[0] = prefix;
+    barrier();
+    return value_[0];
   }
   static unsigned present(int limit) {
     const unsigned n = detail::block_size();
@@ -255,10 +281,104 @@ class BlockScan : public block_values<T, X, Y, Z> {
     this->scan(v, op, this->present(-1), &before, &whole);
     out = detail::block_rank() == 0 ? initial : T(op(initial, before));
   }
+  /// A callback gets the block's whole and returns what stands before the block's first value.
+  template <typename Op, typename Callback>
+    requires std::is_invocable_v<Callback&, T>
+  void InclusiveScan(T v, T& out, Op op, Callback& callback) const {
+    T whole;
+    InclusiveScan(v, out, op, whole);
+    out = T(op(this->seed(callback, whole), out));
+  }
+  template <typename Op, typename Callback>
+    requires std::is_invocable_v<Callback&, T>
+  void ExclusiveScan(T v, T& out, Op op, Callback& callback) const {
+    T before{}, whole;
+    this->scan(v, op, this->present(-1), &before, &whole);
+    const T prefix = this->seed(callback, whole);
+    out = csy::detail::block_rank() == 0 ? prefix : T(op(prefix, before));
+  }
   void InclusiveSum(T v, T& out) const { InclusiveScan(v, out, operation::sum()); }
-  void InclusiveSum(T v, T& out, T& whole) const { InclusiveScan(v, out, operation::sum(), whole); }
+  template <typename WholeOrCallback>
+  void InclusiveSum(T v, T& out, WholeOrCallback& more) const {
+    InclusiveScan(v, out, operation::sum(), more);
+  }
   void ExclusiveSum(T v, T& out) const { ExclusiveScan(v, out, T(0), operation::sum()); }
   void ExclusiveSum(T v, T& out, T& whole) const { ExclusiveScan(v, out, T(0), operation::sum(), whole); }
+  template <typename Callback>
+    requires std::is_invocable_v<Callback&, T>
+  void ExclusiveSum(T v, T& out, Callback& callback) const {
+    ExclusiveScan(v, out, operation::sum(), callback);
+  }
+
+  // N neighbouring values a work-item. `more` is the block's whole, or a callback as above.
+  template <int N, typename Op, typename... More>
+  void InclusiveScan(const T (&in)[N], T (&out)[N], Op op, More&... more) const {
+    T inner = in[0], before{};
+    for (int i = 1; i < N; ++i) inner = T(op(inner, in[i]));
+    const bool seeded = scan_items(inner, before, op, more...);
+    T running = seeded ? T(op(before, in[0])) : in[0];
+    for (int i = 0; i < N; ++i) {
+      if (i > 0) running = T(op(running, in[i]));
+      out[i] = running;
+    }
+  }
+  template <int N, typename Op, typename... More>
+  void ExclusiveScan(const T (&in)[N], T (&out)[N], T initial, Op op, More&... more) const {
+    T inner = in[0], before{};
+    for (int i = 1; i < N; ++i) inner = T(op(inner, in[i]));
+    const bool seeded = scan_items(inner, before, op, more...);
+    spread(in, out, seeded ? T(op(initial, before)) : initial, op);
+  }
+  template <int N, typename Op, typename Callback>
+    requires std::is_invocable_v<Callback&, T>
+  void ExclusiveScan(const T (&in)[N], T (&out)[N], Op op, Callback& callback) const {
+    T inner = in[0], before{};
+    for (int i = 1; i < N; ++i) inner = T(op(inner, in[i]));
+    scan_items(inner, before, op, callback);
+    spread(in, out, before, op);
+  }
+  template <int N, typename... More>
+  void InclusiveSum(const T (&in)[N], T (&out)[N], More&... more) const {
+    InclusiveScan(in, out, operation::sum(), more...);
+  }
+  template <int N>
+  void ExclusiveSum(const T (&in)[N], T (&out)[N]) const {
+    ExclusiveScan(in, out, T(0), operation::sum());
+  }
+  template <int N, typename WholeOrCallback>
+  void ExclusiveSum(const T (&in)[N], T (&out)[N], WholeOrCallback& more) const {
+    if constexpr (std::is_invocable_v<WholeOrCallback&, T>)
+      ExclusiveScan(in, out, operation::sum(), more);
+    else
+      ExclusiveScan(in, out, T(0), operation::sum(), more);
+  }
+
+ private:
+  /// What stands before this work-item's values; false if nothing does.
+  template <typename Op>
+  bool scan_items(T inner, T& before, Op op) const {
+    this->scan(inner, op, this->present(-1), &before, nullptr);
+    return csy::detail::block_rank() > 0;
+  }
+  template <typename Op>
+  bool scan_items(T inner, T& before, Op op, T& whole) const {
+    this->scan(inner, op, this->present(-1), &before, &whole);
+    return csy::detail::block_rank() > 0;
+  }
+  template <typename Op, typename Callback>
+    requires std::is_invocable_v<Callback&, T>
+  bool scan_items(T inner, T& before, Op op, Callback& callback) const {
+    ExclusiveScan(inner, before, op, callback);
+    return true;
+  }
+  template <int N, typename Op>
+  static void spread(const T (&in)[N], T (&out)[N], T running, Op op) {
+    for (int i = 0; i < N; ++i) {
+      const T item = in[i];
+      out[i] = running;
+      running = T(op(running, item));
+    }
+  }
 };
 
 /// N neighbouring lanes. Values travel between lanes, so the storage stays unused. All lanes get the result of a
@@ -331,11 +451,19 @@ class WarpScan {
   void InclusiveScan(T v, T& out, Op op) const {
     out = cg::inclusive_scan(tile_, v, op);
   }
-  void InclusiveSum(T v, T& out) const { InclusiveScan(v, out, operation::sum()); }
-  void InclusiveSum(T v, T& out, T& whole) const {
-    InclusiveSum(v, out);
+  template <typename Op>
+  void InclusiveScan(T v, T& out, Op op, T& whole) const {
+    InclusiveScan(v, out, op);
     whole = tile_.shfl(out, N - 1);
   }
+  template <typename Op>
+  void ExclusiveScan(T v, T& out, T initial, Op op) const {
+    const T before = tile_.shfl_up(cg::inclusive_scan(tile_, v, op), 1);
+    out = tile_.thread_rank() == 0 ? initial : T(op(initial, before));
+  }
+  T Broadcast(T v, unsigned lane) const { return tile_.shfl(v, int(lane)); }
+  void InclusiveSum(T v, T& out) const { InclusiveScan(v, out, operation::sum()); }
+  void InclusiveSum(T v, T& out, T& whole) const { InclusiveScan(v, out, operation::sum(), whole); }
   void ExclusiveSum(T v, T& out) const { out = cg::exclusive_scan(tile_, v, operation::sum()); }
   void ExclusiveSum(T v, T& out, T& whole) const {
     ExclusiveSum(v, out);

@@ -16,7 +16,7 @@ __global__ void undeducible(T *x) {}
 void calls_leftovers(float *x) {
   cudaGraph_t graph;  // C2S1001
   at::cuda::detail::maybeOverlappingIndices(at::Tensor());  // C2S1001
-  typedef cub::BlockLoad<float, 128> Load;  // C2S1013
+  typedef cub::BlockRadixSort<float, 128> Load;  // C2S1013
   undeducible<<<1, 1>>>(x);  // C2S1004
 }
 __global__ void overloaded_leftovers(float *x) {}

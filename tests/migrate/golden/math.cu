@@ -19,3 +19,5 @@ __global__ void more_math(float *x, double *y, int *n) {
   sincospif(x[0], x + 1, x + 2);
   __stcg(x + 3, __ldlu(x + 4));
 }
+constexpr size_t largest_math(std::initializer_list<size_t> list) { return std::max(list); }
+__global__ void lists_math(int *n) { n[0] = std::max({n[1], n[2], 3}) + int(largest_math({sizeof(int), sizeof(double)})); }

@@ -278,6 +278,54 @@ __global__ void block_kernel(const scalar_t* x, scalar_t* before, scalar_t* out)
   if (i % 32 == 0) out[3 + i / 32] = of_warp;
 }
 
+inline __device__ float2 operator+(const float2& a, const float2& b) { return make_float2(a.x + b.x, a.y + b.y); }
+
+/// Takes the running sum from one chunk to the next.
+struct Carry {
+  float sum;
+  __device__ float operator()(float chunk) {
+    const float before = sum;
+    sum += chunk;
+    return before;
+  }
+};
+
+/// Running sums of a row of any length, chunk by chunk, written in two orders of access; sum and sum of squares.
+template <int kItems>
+__global__ void chunk_kernel(const float* x, float* running, float* again, float* sums, int n) {
+  using Load = cub::BlockLoad<float, 64, kItems, cub::BLOCK_LOAD_WARP_TRANSPOSE>;
+  using Store = cub::BlockStore<float, 64, kItems, cub::BLOCK_STORE_WARP_TRANSPOSE>;
+  using Scan = cub::BlockScan<float, 64, cub::BLOCK_SCAN_WARP_SCANS>;
+  __shared__ typename Load::TempStorage load;
+  __shared__ typename Store::TempStorage store;
+  __shared__ typename Scan::TempStorage scan;
+  __shared__ typename cub::BlockExchange<float, 64, kItems>::TempStorage exchange;
+  __shared__ typename cub::BlockReduce<float2, 64>::TempStorage reduce;
+  Carry carry{0.f};
+  float2 mine = make_float2(0.f, 0.f);
+  for (int at = 0; at < n; at += 64 * kItems) {
+    float items[kItems];
+    Load(load).Load(x + at, items, n - at, 0.f);
+    for (int i = 0; i < kItems; ++i) mine = mine + make_float2(items[i], items[i] * items[i]);
+    __syncthreads();
+    Scan(scan).InclusiveScan(items, items, cub::Sum(), carry);
+    Store(store).Store(running + at, items, n - at);
+    cub::BlockExchange<float, 64, kItems>(exchange).BlockedToStriped(items, items);
+    cub::BlockStore<float, 64, kItems, cub::BLOCK_STORE_STRIPED>().Store(again + at, items, n - at);
+    __syncthreads();
+  }
+  mine = cub::BlockReduce<float2, 64>(reduce).Sum(mine);
+  if (threadIdx.x == 0) sums[0] = mine.x, sums[1] = mine.y;
+}
+
+std::vector<at::Tensor> chunks(const at::Tensor& x) {
+  CHECK_INPUT(x);
+  auto running = at::empty_like(x), again = at::empty_like(x), sums = at::empty({2}, x.options());
+  chunk_kernel<4><<<1, 64>>>(x.data_ptr<float>(), running.data_ptr<float>(), again.data_ptr<float>(),
+                             sums.data_ptr<float>(), x.numel());
+  return {running, again, sums};
+}
+
 __global__ void random_kernel(float* uniform, float* normal, int n, unsigned long long seed) {
   KERNEL_LOOP(i, n) {
     curandState state;
@@ -405,6 +453,7 @@ TORCH_LIBRARY(image_ops, m) {
   m.def("additions(Tensor x) -> Tensor");
   m.def("order(Tensor x) -> Tensor");
   m.def("collectives(Tensor x) -> Tensor[]");
+  m.def("chunks(Tensor x) -> Tensor[]");
   m.def("algorithms(Tensor keys, Tensor values) -> Tensor[]");
   m.def("product(Tensor a, Tensor b) -> Tensor");
   m.def("unfold(Tensor image, int kernel, int stride, int pad) -> Tensor");
@@ -419,6 +468,7 @@ TORCH_LIBRARY_IMPL(image_ops, CUDA, m) {
   m.impl("additions", &additions);
   m.impl("order", &order);
   m.impl("collectives", &collectives);
+  m.impl("chunks", &chunks);
   m.impl("algorithms", &algorithms);
   m.impl("product", &product);
   m.impl("unfold", &unfold);

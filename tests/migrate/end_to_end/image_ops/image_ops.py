@@ -23,6 +23,11 @@ def libraries():
     check("tiles", tiles, torch.stack([rows.sum(1), rows.max(1).values, rows.sum(1)], 1), 1e-5)
     check("block scan", before, x.double().cumsum(0) - x, 1e-5)
     check("block and warp reductions", out, torch.cat([torch.stack([x.sum(), x.max(), x.sum()]), x.view(3, 32).sum(1)]), 1e-5)
+    row = torch.randn(1000, device="cuda")
+    running, again, sums = ops.chunks(row)
+    check("chunks: running sums", running, row.double().cumsum(0), 1e-4)
+    check("chunks: exchanged", again, running, 0)
+    check("chunks: sums of pairs", sums, torch.stack([row.double().sum(), row.double().square().sum()]), 1e-3)
     moments = torch.stack([uniform.mean(), uniform.var(), normal.mean(), normal.var()])
     check("moments of random numbers", moments, torch.tensor([1 / 2, 1 / 12, 0, 1]), 0.04)
     assert 0 < uniform.min() and uniform.max() <= 1 and len(uniform.unique()) > 19000
