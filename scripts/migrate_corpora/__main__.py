@@ -28,13 +28,15 @@ CHECKS = Path(__file__).resolve().parent
 class Recipe:
     """What to know about one extension. `project` is migrated; in each folder of `builds` setup.py is run. `checks` are command lines, run in the
     migrated project; a name that ends in .py and exists beside this script is that file, anything else is the extension's own. The value says which
-    regular expressions the output must have, and how often. `environment`: what the extension's setup.py asks for."""
+    regular expressions the output must have, and how often. `environment`: what the extension's setup.py asks for. `without`: folders left alone, which
+    are refused."""
     project: str = "."
     builds: tuple = (".",)
     modules: tuple = ()
     checks: dict = field(default_factory=dict)
     path: tuple = ()
     environment: dict = field(default_factory=dict)
+    without: tuple = ()
 
 
 def equal(count):
@@ -65,6 +67,9 @@ KNOWN = {
     "inplace_abn": Recipe(modules=("inplace_abn._backend",), checks={"check_inplace_abn.py": equal(9)},
                           environment={"SETUPTOOLS_SCM_PRETEND_VERSION": "1"}),
     "simple-knn": Recipe(modules=("simple_knn._C",), checks={"check_simple_knn.py": equal(1)}),
+    "torch-ngp": Recipe(builds=("raymarching", "freqencoder", "shencoder"), without=("ffmlp",),
+                        modules=("_raymarching", "_freqencoder", "_shencoder"), checks={"check_torch_ngp.py": equal(13)}),
+    "Rotated_IoU": Recipe(project="cuda_op", modules=("sort_vertices",), checks={"check_rotated_iou.py": equal(1)}),
     "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(15)}),
 }
 
@@ -103,7 +108,8 @@ def prove(folder, options):
     out = work / "migrated"
     shutil.rmtree(out, ignore_errors=True)
     start = time.monotonic()
-    done = command([options.tool, source / recipe.project, "--out", out, *options.tool_option], log)
+    excluded = [word for folder in recipe.without for word in ("--in-root-exclude", folder)]
+    done = command([options.tool, source / recipe.project, "--out", out, *excluded, *options.tool_option], log)
     row["seconds"] = f"{time.monotonic() - start:.1f}"
     row["exit"] = done.returncode
     report = out / "cuda2sycl-report.json"

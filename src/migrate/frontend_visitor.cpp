@@ -361,7 +361,9 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
           GlobalFact fact;
           fact.span = node_->span;
           fact.variable = variable->getNameAsString();
-          fact.constant = constant;
+          // A constant that is initialised where it is declared stays one, for kernels too.
+          fact.constant =
+              variable->hasInit() && (constant || context_.getBaseElementType(variable->getType()).isConstQualified());
           fact.name = place(variable->getLocation()).second;
           split_type(variable->getType(), fact.type, fact.extents);
           state_.facts.files[*node_->file].globals.push_back(fact);

@@ -201,6 +201,20 @@ std::map<std::string, Flags> read_log(const std::string& file, const fs::path& r
   return result;
 }
 
+/// f"-DN={SIZE}" in a Python file: what the file gives SIZE, or some number, since the parse needs one. The output
+/// keeps the macro's name, and the build gives it its value.
+std::string formatted_define(const std::string& define, const std::string& text) {
+  const std::size_t open = define.find('{'), close = define.find('}');
+  if (open == std::string::npos || close == std::string::npos || close < open) return define;
+  const std::string name = define.substr(open + 1, close - open - 1);
+  std::smatch found;
+  const bool plain =
+      std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+  const bool known = plain && !name.empty() &&
+                     std::regex_search(text, found, std::regex("(^|\n)\\s*" + name + "\\s*=\\s*([0-9]+)\\b"));
+  return define.substr(0, open) + (known ? found[2].str() : "64") + define.substr(close + 1);
+}
+
 /// What the setup.py files of the project define, read without running them.
 Flags read_setup(const Project& project) {
   Flags flags;
@@ -217,7 +231,7 @@ Flags read_setup(const Project& project) {
     for (auto at = std::sregex_iterator(text.begin(), text.end(), define); at != std::sregex_iterator(); ++at) {
       const std::string word = (*at)[1].str();
       if (!word.starts_with("__CUDA_NO_") && !word.starts_with("USE_ROCM") && !word.starts_with("__HIP"))
-        flags.defines.push_back(word);
+        flags.defines.push_back(formatted_define(word, text));
     }
   }
   std::sort(flags.defines.begin(), flags.defines.end());

@@ -98,6 +98,21 @@ TEST_F(MigrateProgram, UsageErrors) {
   EXPECT_EQ(run(in() + " --out " + in()), 4) << "onto itself";
 }
 
+// Kernels whose sizes the Python file that builds them gives: without them the launch cannot be understood.
+TEST_F(MigrateProgram, MacrosFromThePythonFileThatLoads) {
+  put("k.cu",
+      "#include <cuda_runtime.h>\ntemplate <typename T> __global__ void k(T *x) { __shared__ T y[SIZE]; y[0] = x[0]; "
+      "}\n"
+      "void f(float *x) { k<<<GROUPS, dim3(SIZE)>>>(x); }\n");
+  put("op.py",
+      "from torch.utils.cpp_extension import load\nwidth = 32\n"
+      "op = load(name='op', sources=['k.cu'], extra_cuda_cflags=['-O3', f'-DSIZE={width}', f\"-DGROUPS={width // "
+      "2}\"])\n");
+  EXPECT_EQ(run(in() + " --out " + out()), 0) << log_;
+  EXPECT_NE(read_file(out() + "/k.dp.cpp").find("csy::launch<&k<float>>({GROUPS, csy::dim3(SIZE)}, x)"),
+            std::string::npos);
+}
+
 TEST_F(MigrateProgram, FlagsFromADatabaseAndABuildLog) {
   put("k.cu",
       "#include <cuda_runtime.h>\n#include \"deep.h\"\n#ifdef WANTED\ntemplate <typename T> __global__ void k(T *x) "

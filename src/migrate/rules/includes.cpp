@@ -154,10 +154,9 @@ void rule_includes(Unit& unit) {
   const std::string line =
       std::string("#include \"csy.hpp\"\n") +
       (unit.facts.device_needed && !is_main_source(source.path()) ? "CSY_SOURCE\n" : "") +
-      (groups ? "#include \"csy_groups.hpp\"\n" : "") +
-      (block_io ? "#include \"csy_block_io.hpp\"\n" : "") + (aten ? "#include \"csy_aten.hpp\"\n" : "") +
-      (vectors ? "#include \"csy_vector.hpp\"\n" : "") + (random ? "#include \"csy_random.hpp\"\n" : "") +
-      (info ? "#include \"csy_tensor_info.hpp\"\n" : "");
+      (groups ? "#include \"csy_groups.hpp\"\n" : "") + (block_io ? "#include \"csy_block_io.hpp\"\n" : "") +
+      (aten ? "#include \"csy_aten.hpp\"\n" : "") + (vectors ? "#include \"csy_vector.hpp\"\n" : "") +
+      (random ? "#include \"csy_random.hpp\"\n" : "") + (info ? "#include \"csy_tensor_info.hpp\"\n" : "");
   const auto delete_line = [&](const Directive& one) {
     const unsigned begin = source.line_begin(one.span.begin);
     unit.edits.replace(

@@ -8,7 +8,21 @@
 #include "csy_groups.hpp"
 CSY_SOURCE
 
-namespace csy::cub {
+namespace csy {
+namespace detail {
+/// Kernels lay other data of up to 16 bytes alignment behind a storage in the same memory.
+struct alignas(16) no_storage {
+  char unused[16];
+};
+/// Where a work-item's item i lies: its own one behind the other, or every X-th of the block.
+template <int Threads, int Items, bool Striped>
+int item_place(int i) {
+  const int rank = int(block_rank());
+  return Striped ? i * Threads + rank : rank * Items + i;
+}
+}  // namespace detail
+
+namespace cub {
 
 enum BlockLoadAlgorithm {
   BLOCK_LOAD_DIRECT,
@@ -26,19 +40,6 @@ enum BlockStoreAlgorithm {
   BLOCK_STORE_WARP_TRANSPOSE,
   BLOCK_STORE_WARP_TRANSPOSE_TIMESLICED
 };
-
-namespace detail {
-/// Kernels lay other data of up to 16 bytes alignment behind a storage in the same memory.
-struct alignas(16) no_storage {
-  char unused[16];
-};
-/// Where a work-item's item i lies: its own one behind the other, or every X-th of the block.
-template <int Threads, int Items, bool Striped>
-int item_place(int i) {
-  const int rank = int(csy::detail::block_rank());
-  return Striped ? i * Threads + rank : rank * Items + i;
-}
-}  // namespace detail
 
 template <typename T, int X, int N, BlockLoadAlgorithm A = BLOCK_LOAD_DIRECT, int Y = 1, int Z = 1, int Arch = 0>
 class BlockLoad {
@@ -63,7 +64,7 @@ class BlockLoad {
   }
 
  private:
-  static int place(int i) { return detail::item_place<X * Y * Z, N, A == BLOCK_LOAD_STRIPED>(i); }
+  static int place(int i) { return detail::item_place < X * Y * Z, N, A == BLOCK_LOAD_STRIPED > (i); }
 };
 
 template <typename T, int X, int N, BlockStoreAlgorithm A = BLOCK_STORE_DIRECT, int Y = 1, int Z = 1, int Arch = 0>
@@ -83,7 +84,7 @@ class BlockStore {
   }
 
  private:
-  static int place(int i) { return detail::item_place<X * Y * Z, N, A == BLOCK_STORE_STRIPED>(i); }
+  static int place(int i) { return detail::item_place < X * Y * Z, N, A == BLOCK_STORE_STRIPED > (i); }
 };
 
 /// Items change their owners through the storage. Every work-item of the block must call.
@@ -98,27 +99,27 @@ class BlockExchange {
   explicit BlockExchange(TempStorage& storage) : value_(storage.value) {}
   template <typename Out>
   void BlockedToStriped(const T (&in)[N], Out (&out)[N]) const {
-    exchange(in, out, blocked, striped);
+    exchange(in, out, blocked{}, striped{});
   }
   template <typename Out>
   void StripedToBlocked(const T (&in)[N], Out (&out)[N]) const {
-    exchange(in, out, striped, blocked);
+    exchange(in, out, striped{}, blocked{});
   }
   template <typename Out>
   void BlockedToWarpStriped(const T (&in)[N], Out (&out)[N]) const {
-    exchange(in, out, blocked, warp_striped);
+    exchange(in, out, blocked{}, warp_striped{});
   }
   template <typename Out>
   void WarpStripedToBlocked(const T (&in)[N], Out (&out)[N]) const {
-    exchange(in, out, warp_striped, blocked);
+    exchange(in, out, warp_striped{}, blocked{});
   }
   template <typename Out, typename Rank>
   void ScatterToBlocked(const T (&in)[N], Out (&out)[N], const Rank (&ranks)[N]) const {
-    exchange(in, out, [&](int i) { return int(ranks[i]); }, blocked);
+    exchange(in, out, [&](int i) { return int(ranks[i]); }, blocked{});
   }
   template <typename Out, typename Rank>
   void ScatterToStriped(const T (&in)[N], Out (&out)[N], const Rank (&ranks)[N]) const {
-    exchange(in, out, [&](int i) { return int(ranks[i]); }, striped);
+    exchange(in, out, [&](int i) { return int(ranks[i]); }, striped{});
   }
   void BlockedToStriped(T (&items)[N]) const { BlockedToStriped(items, items); }
   void StripedToBlocked(T (&items)[N]) const { StripedToBlocked(items, items); }
@@ -126,12 +127,19 @@ class BlockExchange {
   void WarpStripedToBlocked(T (&items)[N]) const { WarpStripedToBlocked(items, items); }
 
  private:
-  static int blocked(int i) { return detail::item_place<kThreads, N, false>(i); }
-  static int striped(int i) { return detail::item_place<kThreads, N, true>(i); }
-  static int warp_striped(int i) {
-    const int rank = int(csy::detail::block_rank());
-    return rank / kWarp * kWarp * N + i * kWarp + rank % kWarp;
-  }
+  // Objects, not functions: kernels call through no pointer.
+  struct blocked {
+    int operator()(int i) const { return detail::item_place<kThreads, N, false>(i); }
+  };
+  struct striped {
+    int operator()(int i) const { return detail::item_place<kThreads, N, true>(i); }
+  };
+  struct warp_striped {
+    int operator()(int i) const {
+      const int rank = int(detail::block_rank());
+      return rank / kWarp * kWarp * N + i * kWarp + rank % kWarp;
+    }
+  };
   template <typename Out, typename From, typename To>
   void exchange(const T (&in)[N], Out (&out)[N], From from, To to) const {
     barrier();  // the storage may still be read from the call before
@@ -142,4 +150,5 @@ class BlockExchange {
   T* value_;
 };
 
-}  // namespace csy::cub
+}  // namespace cub
+}  // namespace csy

@@ -295,7 +295,7 @@ class BlockScan : public block_values<T, X, Y, Z> {
     T before{}, whole;
     this->scan(v, op, this->present(-1), &before, &whole);
     const T prefix = this->seed(callback, whole);
-    out = csy::detail::block_rank() == 0 ? prefix : T(op(prefix, before));
+    out = detail::block_rank() == 0 ? prefix : T(op(prefix, before));
   }
   void InclusiveSum(T v, T& out) const { InclusiveScan(v, out, operation::sum()); }
   template <typename WholeOrCallback>
@@ -358,12 +358,12 @@ class BlockScan : public block_values<T, X, Y, Z> {
   template <typename Op>
   bool scan_items(T inner, T& before, Op op) const {
     this->scan(inner, op, this->present(-1), &before, nullptr);
-    return csy::detail::block_rank() > 0;
+    return detail::block_rank() > 0;
   }
   template <typename Op>
   bool scan_items(T inner, T& before, Op op, T& whole) const {
     this->scan(inner, op, this->present(-1), &before, &whole);
-    return csy::detail::block_rank() > 0;
+    return detail::block_rank() > 0;
   }
   template <typename Op, typename Callback>
     requires std::is_invocable_v<Callback&, T>
