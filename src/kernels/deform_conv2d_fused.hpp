@@ -17,6 +17,7 @@
 #include <sycl/group_barrier.hpp>
 #include <sycl/vector.hpp>
 
+#include "bilinear.hpp"
 #include "conv_pack_args.hpp"
 #include "deform_common.hpp"
 #include "deform_conv2d_args.hpp"
@@ -121,48 +122,24 @@ inline void locate_corners(const DeformConv2dArgs& args, const Tile& tile, int t
       static_cast<Index>(deformable_group * taps + tap) * static_cast<Index>(args.mask_stride[1]);
   const auto* input = static_cast<const Element*>(args.input);
   const auto* offset = static_cast<const Element*>(args.offset);
-  const auto* mask = static_cast<const Element*>(args.mask);
   const auto* zeros = static_cast<const Element*>(args.zeros);
-  const float height = static_cast<float>(args.height);
-  const float width = static_cast<float>(args.width);
   const Index step_y = static_cast<Index>(args.input_stride[2]);
   const Index step_x = static_cast<Index>(args.input_stride[3]);
   const float shift_y = static_cast<float>(tap_y * args.dilation_h);
   const float shift_x = static_cast<float>(tap_x * args.dilation_w);
   for (int base = 0; base < tile.pixels; base += kLanes) {
     const int m = base + lane;
-    float y = tile.pixel_y[m] + shift_y + load(offset[tile.pixel_offset[m] + dy_channel]);
-    float x = tile.pixel_x[m] + shift_x + load(offset[tile.pixel_offset[m] + dx_channel]);
-    // False for NaN as well.
-    const bool inside = (m < tile.valid) & (y > -1.0f) & (x > -1.0f) & (y < height) & (x < width);
-    y = inside ? y : 0.0f;
-    x = inside ? x : 0.0f;
-    float factor = 1.0f;
-    if (mask != nullptr) {
-      factor = load(mask[tile.pixel_mask[m] + mask_channel]);
-      if (args.mask_is_logit) factor = 1.0f / (1.0f + sycl::exp(-factor));
-      factor = inside ? factor : 0.0f;
-    }
-    const float floor_y = sycl::floor(y);
-    const float floor_x = sycl::floor(x);
-    const float low_y = y - floor_y;
-    const float low_x = x - floor_x;
-    const bool top = inside & (floor_y >= 0.0f);
-    const bool bottom = inside & (floor_y < height - 1.0f);
-    const bool left = floor_x >= 0.0f;
-    const bool right = floor_x < width - 1.0f;
+    const float y = tile.pixel_y[m] + shift_y + load(offset[tile.pixel_offset[m] + dy_channel]);
+    const float x = tile.pixel_x[m] + shift_x + load(offset[tile.pixel_offset[m] + dx_channel]);
+    const Bilinear at = place(args, y, x, m < tile.valid, tile.pixel_mask[m] + mask_channel);
     const Element* corner =
-        input + (tile.pixel_input[m] + static_cast<Index>(floor_y) * step_y + static_cast<Index>(floor_x) * step_x);
-    tile.corner[0 * tile.pixels + m] = (top & left) ? corner : zeros;
-    tile.corner[1 * tile.pixels + m] = (top & right) ? corner + step_x : zeros;
-    tile.corner[2 * tile.pixels + m] = (bottom & left) ? corner + step_y : zeros;
-    tile.corner[3 * tile.pixels + m] = (bottom & right) ? corner + (step_y + step_x) : zeros;
-    const float upper = (1.0f - low_y) * factor;
-    const float lower = low_y * factor;
-    tile.corner_weight[0 * tile.pixels + m] = upper * (1.0f - low_x);
-    tile.corner_weight[1 * tile.pixels + m] = upper * low_x;
-    tile.corner_weight[2 * tile.pixels + m] = lower * (1.0f - low_x);
-    tile.corner_weight[3 * tile.pixels + m] = lower * low_x;
+        input + (tile.pixel_input[m] + static_cast<Index>(at.row) * step_y + static_cast<Index>(at.column) * step_x);
+    tile.corner[0 * tile.pixels + m] = at.top_left ? corner : zeros;
+    tile.corner[1 * tile.pixels + m] = at.top_right ? corner + step_x : zeros;
+    tile.corner[2 * tile.pixels + m] = at.bottom_left ? corner + step_y : zeros;
+    tile.corner[3 * tile.pixels + m] = at.bottom_right ? corner + (step_y + step_x) : zeros;
+#pragma unroll
+    for (int j = 0; j < 4; ++j) tile.corner_weight[j * tile.pixels + m] = at.weight[j];
   }
 }
 

@@ -4,7 +4,7 @@
 
 #include <sycl/builtins.hpp>
 
-#include "deform_common.hpp"
+#include "bilinear.hpp"
 #include "tile_pixel.hpp"
 
 /// One tap of one pixel: where its corners' channel 0 are, as element indices, below 0 outside.
@@ -53,47 +53,27 @@ DCN_INLINE Sample locate(const Args& args, const Pixel& pixel, int tap, int defo
   const int tap_y = tap / args.kernel_w;
   const int tap_x = tap - tap_y * args.kernel_w;
   const auto* offset = static_cast<const Element*>(args.offset);
-  const auto* mask = static_cast<const Element*>(args.mask);
   const Index dy_at = pixel.offset + static_cast<Index>(deformable_group * 2 * taps + 2 * tap) *
                                          static_cast<Index>(args.offset_stride[1]);
-  float y = static_cast<float>(pixel.y + tap_y * args.dilation_h) + load(offset[dy_at]);
-  float x = static_cast<float>(pixel.x + tap_x * args.dilation_w) +
-            load(offset[dy_at + static_cast<Index>(args.offset_stride[1])]);
-  const float height = static_cast<float>(args.height);
-  const float width = static_cast<float>(args.width);
-  // False for NaN as well.
-  const bool inside = pixel.valid & (y > -1.0f) & (x > -1.0f) & (y < height) & (x < width);
-  y = inside ? y : 0.0f;
-  x = inside ? x : 0.0f;
-  float factor = 1.0f;
-  if (mask != nullptr) {
-    factor = load(
-        mask[pixel.mask + static_cast<Index>(deformable_group * taps + tap) * static_cast<Index>(args.mask_stride[1])]);
-    if (args.mask_is_logit) factor = 1.0f / (1.0f + sycl::exp(-factor));
-    factor = inside ? factor : 0.0f;
-  }
-  const float floor_y = sycl::floor(y);
-  const float floor_x = sycl::floor(x);
-  const bool top = inside & (floor_y >= 0.0f);
-  const bool bottom = inside & (floor_y < height - 1.0f);
-  const bool left = floor_x >= 0.0f;
-  const bool right = floor_x < width - 1.0f;
+  const float y = static_cast<float>(pixel.y + tap_y * args.dilation_h) + load(offset[dy_at]);
+  const float x = static_cast<float>(pixel.x + tap_x * args.dilation_w) +
+                  load(offset[dy_at + static_cast<Index>(args.offset_stride[1])]);
+  const Index mask_channel = static_cast<Index>(deformable_group * taps + tap);
+  const Bilinear at =
+      place(args, y, x, pixel.valid, pixel.mask + mask_channel * static_cast<Index>(args.mask_stride[1]));
   const Index step_y = static_cast<Index>(args.input_stride[2]);
   const Index step_x = static_cast<Index>(args.input_stride[3]);
   Sample sample;
-  sample.inside = inside;
-  sample.factor = factor;
-  sample.low_y = y - floor_y;
-  sample.low_x = x - floor_x;
-  sample.row = static_cast<Index>(floor_y);
-  sample.column = static_cast<Index>(floor_x);
-  const Index at = pixel.input + sample.row * step_y + sample.column * step_x;
-  sample.corners = {{(top & left) ? at : -1, (top & right) ? at + step_x : -1, (bottom & left) ? at + step_y : -1,
-                     (bottom & right) ? at + (step_y + step_x) : -1}};
-  const float upper = (1.0f - sample.low_y) * factor;
-  const float lower = sample.low_y * factor;
-  sample.weights = {
-      {upper * (1.0f - sample.low_x), upper * sample.low_x, lower * (1.0f - sample.low_x), lower * sample.low_x}};
+  sample.inside = at.inside;
+  sample.factor = at.factor;
+  sample.low_y = at.low_y;
+  sample.low_x = at.low_x;
+  sample.row = static_cast<Index>(at.row);
+  sample.column = static_cast<Index>(at.column);
+  const Index corner = pixel.input + sample.row * step_y + sample.column * step_x;
+  sample.corners = {{at.top_left ? corner : -1, at.top_right ? corner + step_x : -1,
+                     at.bottom_left ? corner + step_y : -1, at.bottom_right ? corner + (step_y + step_x) : -1}};
+  sample.weights = {{at.weight[0], at.weight[1], at.weight[2], at.weight[3]}};
   return sample;
 }
 
