@@ -70,6 +70,7 @@ KNOWN = {
     "torch-ngp": Recipe(builds=("raymarching", "freqencoder", "shencoder"), without=("ffmlp",),
                         modules=("_raymarching", "_freqencoder", "_shencoder"), checks={"check_torch_ngp.py": equal(13)}),
     "Rotated_IoU": Recipe(project="cuda_op", modules=("sort_vertices",), checks={"check_rotated_iou.py": equal(1)}),
+    "fused-ssim": Recipe(modules=("fused_ssim_cuda",), checks={"check_fused_ssim.py": equal(2)}),
     "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(15)}),
 }
 

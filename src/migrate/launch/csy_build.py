@@ -127,7 +127,7 @@ def settings(macros=(), flags=(), includes=()):
     link = [f"-Wl,-rpath,{lib}", f"-Wl,-rpath-link,{lib}"]
     if os.environ.get("CSY_COMPILER") == "icpx":
         os.environ.update(CC="icx", CXX="icpx")
-        out.append("-fsycl")
+        out += ["-fsycl", "-fno-strict-aliasing"]
         if _talks_in_warps():
             out.append("-DCSY_FLAT=1")
         link.append("-fsycl")

@@ -108,7 +108,8 @@ inline std::string defines() {
 }
 
 inline std::vector<std::string> build_options() {
-  std::vector<std::string> options{"-std=c++20"};
+  // Kernels read values by pointers to other types, float as uint4, which nvcc compiles as it stands.
+  std::vector<std::string> options{"-std=c++20", "-fno-strict-aliasing"};
   std::string_view list = CSY_INCLUDES;
   while (!list.empty()) {
     const std::size_t end = std::min(list.find(':'), list.size());
