@@ -71,6 +71,8 @@ KNOWN = {
                         modules=("_raymarching", "_freqencoder", "_shencoder"), checks={"check_torch_ngp.py": equal(13)}),
     "Rotated_IoU": Recipe(project="cuda_op", modules=("sort_vertices",), checks={"check_rotated_iou.py": equal(1)}),
     "fused-ssim": Recipe(modules=("fused_ssim_cuda",), checks={"check_fused_ssim.py": equal(2)}),
+    "causal-conv1d": Recipe(modules=("causal_conv1d_cuda",), environment={"CAUSAL_CONV1D_FORCE_BUILD": "TRUE"},
+                            checks={"check_causal_conv1d.py": equal(2)}),
     "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(15)}),
 }
 
