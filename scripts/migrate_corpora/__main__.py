@@ -73,6 +73,11 @@ KNOWN = {
     "fused-ssim": Recipe(modules=("fused_ssim_cuda",), checks={"check_fused_ssim.py": equal(2)}),
     "causal-conv1d": Recipe(modules=("causal_conv1d_cuda",), environment={"CAUSAL_CONV1D_FORCE_BUILD": "TRUE"},
                             checks={"check_causal_conv1d.py": equal(2)}),
+    "RAFT": Recipe(project="alt_cuda_corr", modules=("alt_cuda_corr",), checks={"check_raft.py": equal(9)}),
+    "OpenPCDet": Recipe(modules=tuple("pcdet.ops." + m for m in (
+        "iou3d_nms.iou3d_nms_cuda", "roiaware_pool3d.roiaware_pool3d_cuda", "roipoint_pool3d.roipoint_pool3d_cuda", "bev_pool.bev_pool_ext",
+        "ingroup_inds.ingroup_inds_cuda", "pointnet2.pointnet2_stack.pointnet2_stack_cuda", "pointnet2.pointnet2_batch.pointnet2_batch_cuda")),
+        checks={"check_openpcdet.py": equal(16)}),
     "maskrcnn-benchmark": Recipe(modules=("maskrcnn_benchmark._C",), checks={"check_maskrcnn.py": equal(15)}),
 }
 

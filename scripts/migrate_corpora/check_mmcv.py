@@ -140,11 +140,78 @@ def carafe_forward(ops):
             torch.testing.assert_close(got.double(), expected, rtol=near, atol=near * expected.abs().max().item())
 
 
+ACTIVATIONS = {"relu": (2, lambda x: x.relu()), "lrelu": (3, lambda x: F.leaky_relu(x, 0.2)), "tanh": (4, torch.tanh), "sigmoid": (5, torch.sigmoid),
+               "elu": (6, F.elu), "selu": (7, F.selu), "softplus": (8, F.softplus), "swish": (9, lambda x: x * torch.sigmoid(x)), "linear": (1, lambda x: x)}
+
+
+def bias_act(ops):
+    for dtype, near in ((torch.float32, 1e-5), (torch.float64, 1e-9), (torch.float16, 5e-3)):
+        none = torch.empty(0, dtype=dtype)
+        for name, (number, function) in ACTIVATIONS.items():
+            x, b, dy = torch.randn(3, 4, 50).to(dtype), torch.randn(4).to(dtype), torch.randn(3, 4, 50).to(dtype)
+            wide = x.double().requires_grad_()
+            wanted = (function(wide + b.double()[:, None]) * 1.5).clamp(-1.2, 1.2)
+            got = ops.bias_act(x, b, none, none, none, 0, 1, number, 0.2, 1.5, 1.2)
+            torch.testing.assert_close(got.double(), wanted, rtol=near, atol=near)
+            if dtype == torch.float16:
+                continue  # the derivative jumps where rounding moves a value over the clamp
+            grad = ops.bias_act(dy, b, x, got, none, 1, 1, number, 0.2, 1.5, 1.2)
+            torch.testing.assert_close(grad.double(), torch.autograd.grad(wanted, wide, dy.double())[0], rtol=10 * near, atol=10 * near)
+
+
+def resampled(x, f, up=1, down=1, pad=(0, 0, 0, 0), flip=False, gain=1.0):
+    """Zeros between the pixels, a filter, and every down-th pixel of the result."""
+    f = f.double() if f.ndim == 2 else torch.outer(f, f).double()
+    n, c, h, w = x.shape
+    wide = x.new_zeros(n, c, h * up, w * up)
+    wide[..., ::up, ::up] = x
+    wide = F.pad(wide, pad)
+    kernel = (f if flip else f.flip(0, 1))[None, None].expand(c, 1, -1, -1)
+    return F.conv2d(wide, kernel * gain, groups=c)[..., ::down, ::down]
+
+
+def upfirdn2d(ops):
+    for dtype, near in ((torch.float32, 1e-5), (torch.float64, 1e-9), (torch.float16, 1e-2)):
+        for size, up, down, flip in ((4, 2, 1, False), (4, 1, 2, True), (6, 2, 2, False), (3, 1, 1, True), (30, 3, 2, False)):
+            x, f = torch.randn(2, 5, 17, 20).to(dtype), torch.rand(size, size)
+            f /= f.sum()
+            for memory in (torch.contiguous_format, torch.channels_last):
+                got = ops.upfirdn2d(x.contiguous(memory_format=memory), f, up, up, down, down, 3, 2, size, 1, flip, 1.5)
+                torch.testing.assert_close(got.double(), resampled(x.double(), f, up, down, (3, 2, size, 1), flip, 1.5), rtol=near, atol=near)
+
+
+def filtered_lrelu(ops):
+    none = torch.empty(0, dtype=torch.uint8)
+    for dtype, near in ((torch.float32, 1e-4), (torch.float16, 2e-2)):
+        for up, down, fu, fd in ((2, 2, torch.rand(8), torch.rand(8)), (1, 1, torch.ones(1, 1), torch.ones(1, 1)), (2, 2, torch.rand(8, 8), torch.rand(8))):
+            fu, fd = fu / fu.sum(), fd / fd.sum()
+            x, b, gain, slope, clamp, pad = torch.randn(2, 3, 19, 22).to(dtype), torch.randn(3).to(dtype), 1.4, 0.2, 0.7, (4, 3, 2, 5)
+            wide = x.double().requires_grad_()
+            inner = resampled(wide + b.double()[:, None, None], fu, up, 1, pad, False, up * up)
+            wanted = resampled((F.leaky_relu(inner, slope) * gain).clamp(-clamp, clamp), fd, 1, down)
+            got, _, code = ops.filtered_lrelu(x, fu, fd, b, none, up, down, *pad, 0, 0, gain, slope, clamp, False, False)
+            assert code == 0
+            torch.testing.assert_close(got.double(), wanted, rtol=near, atol=near)
+            if dtype == torch.float16:
+                continue
+            again, signs, _ = ops.filtered_lrelu(x, fu, fd, b, none, up, down, *pad, 0, 0, gain, slope, clamp, False, True)
+            torch.testing.assert_close(again, got)
+            # Back: the same operator with the filters' places changed, and the signs that it wrote.
+            dy, high, width = torch.randn_like(got), *x.shape[2:]
+            back = [fu.shape[-1] - 1 + fd.shape[-1] - 1 - pad[0], width * up - got.shape[3] * down + pad[0] - (up - 1),
+                    fu.shape[0] - 1 + fd.shape[0] - 1 - pad[2], high * up - got.shape[2] * down + pad[2] - (up - 1)]
+            place = pad[0] - (fu.shape[-1] - 1), pad[2] - (fu.shape[0] - 1)
+            grad, _, code = ops.filtered_lrelu(dy, fd, fu, torch.zeros(3), signs, down, up, *back, *place, gain * up * up / down / down, slope,
+                                               float("inf"), True, False)
+            assert code == 0
+            torch.testing.assert_close(grad.double(), torch.autograd.grad(wanted, wide, dy.double())[0], rtol=10 * near, atol=10 * near)
+
+
 def main():
     torch.manual_seed(0)
     ops = module()
     for check in (nms, roi_align_forward, modulated_deform_conv_forward, ball_query_forward, furthest_point_sampling_forward,
-                  sigmoid_focal_loss_forward, masked_im2col_forward, carafe_forward):
+                  sigmoid_focal_loss_forward, masked_im2col_forward, carafe_forward, bias_act, upfirdn2d, filtered_lrelu):
         name = check.__name__.removesuffix("_forward")
         if not hasattr(ops, check.__name__):
             print("not built:", name)

@@ -64,6 +64,9 @@ void merge_file(FileFacts& to, const FileFacts& from) {
     IncludeFact& known = to.includes[hash];
     if (known.resolved.empty()) known = include;
   }
+  for (const auto& [offset, races] : from.races)
+    add_missing(to.races[offset], races,
+                [](const auto& a, const auto& b) { return a.remedy == b.remedy && a.variable == b.variable; });
   to.device_needed = to.device_needed || from.device_needed;
   to.has_kernel = to.has_kernel || from.has_kernel;
 }

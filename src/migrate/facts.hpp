@@ -97,6 +97,23 @@ struct IncludeFact {
   std::string resolved;  ///< real path; empty when nothing was found
 };
 
+/// Threads use shared memory that others write, with no barrier between; keyed by where the statement begins.
+struct RaceFact {
+  enum class Remedy : unsigned char {
+    kBlockBarrier,  ///< one for the block before the statement
+    kWarpBarrier,   ///< one for the warp before the statement
+    kSplit,         ///< between what an assignment reads and what it writes, for the warp
+    kNone,          ///< not all threads that matter arrive here
+    kDoubt          ///< nor is it sure that they meet
+  };
+  Remedy remedy = Remedy::kNone;
+  std::string variable{};
+  Span operation{};     ///< kSplit: the assignment's operator
+  unsigned end = 0;     ///< kSplit: the statement's semicolon; else where a body without braces ends, or 0
+  Span open{}, then{};  ///< kSplit under a condition: "if (", and ")" to where the assignment begins
+  Span close{};         ///< and its closing brace, if any
+};
+
 struct FileFacts {
   std::vector<TopDecl> decls;
   std::vector<KernelFact> kernels;
@@ -109,6 +126,7 @@ struct FileFacts {
   std::set<unsigned> own_names;  ///< tokens that mean something of the project's own, whatever their spelling
   std::set<Span> device_code;    ///< bodies of kernels and device functions
   std::map<unsigned, IncludeFact> includes;
+  std::map<unsigned, std::vector<RaceFact>> races;
   bool device_needed = false;  ///< the device compiler has to see this file
   bool has_kernel = false;     ///< defines a kernel
 };

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "migrate/launch_arguments.hpp"
+#include "migrate/shared_races.hpp"
 #include "migrate/tensor_uses.hpp"
 
 namespace dcn::migrate {
@@ -79,6 +80,7 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
     walk_scope(context_.getTranslationUnitDecl());
     close();
     publish();
+    find_shared_races(context_, kernels_, [this](clang::SourceLocation at) { return place(at); }, state_.facts);
   }
 
   // ---- what is noted on the way
@@ -416,6 +418,7 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
     fact.is_definition = function->isThisDeclarationADefinition();
     auto& file = state_.facts.files[*node_->file];
     file.kernels.push_back(fact);
+    if (fact.is_definition) kernels_.push_back(function);
     file.has_kernel = file.has_kernel || fact.is_definition;
   }
 
@@ -594,6 +597,7 @@ class Walker : public clang::RecursiveASTVisitor<Walker> {
   std::vector<std::pair<Decl*, Node>> nodes_;
   std::vector<std::pair<const Decl*, const Decl*>> extra_edges_;
   std::vector<std::pair<LaunchFact*, const Decl*>> launched_;
+  std::vector<const clang::FunctionDecl*> kernels_;  ///< definitions
   Node* node_ = nullptr;
   bool in_device_ = false;
 };

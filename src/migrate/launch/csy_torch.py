@@ -184,7 +184,9 @@ def _tensor_type(dtype):
     def make(*sizes_or_data):
         if len(sizes_or_data) == 1 and isinstance(sizes_or_data[0], torch.Size):
             sizes_or_data = tuple(sizes_or_data[0])
-        if not sizes_or_data or all(isinstance(s, int) for s in sizes_or_data):
+        if not sizes_or_data:
+            sizes_or_data = (0,)
+        if all(isinstance(s, int) for s in sizes_or_data):
             return torch.empty(sizes_or_data, dtype=dtype, device=device())
         return torch.tensor(sizes_or_data[0], dtype=dtype, device=device())
     return make

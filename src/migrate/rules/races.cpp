@@ -1,4 +1,6 @@
-/// Shared memory that one round of a loop reads while others already write it in the next round.
+/// Shared memory that threads use while others write it: in the next round of a loop, or with no barrier between at
+/// all.
+#include <algorithm>
 #include <set>
 
 #include "migrate/unit.hpp"
@@ -75,9 +77,70 @@ void check_loop(Unit& unit, std::size_t open, std::size_t close, const std::set<
   }
 }
 
+/// One more barrier before the statement at `begin`.
+void put_before(Unit& unit, unsigned begin, unsigned end, const std::string& barrier) {
+  if (end != 0) {  // a body without braces
+    unit.edits.insert(begin, "{ " + barrier + " ", "barriers", -10);
+    unit.edits.insert(end, " }", "barriers", 10);
+    return;
+  }
+  const unsigned line = unit.source.line_begin(begin);
+  const std::string indent(unit.source.slice(line, begin));
+  const bool alone = indent.find_first_not_of(" \t") == std::string::npos;
+  unit.edits.insert(begin, barrier + (alone ? "\n" + indent : " "), "barriers", -10);
+}
+
+/// "s[i] += e;" reads first, waits for the warp and writes then; under "if (c)", all lanes wait.
+void split(Unit& unit, unsigned begin, const RaceFact& race) {
+  const std::string store =
+      "csy_to " + std::string(unit.source.slice(race.operation.begin, race.operation.end)) + " csy_value; }";
+  Span operation = race.operation, close = race.close;
+  for (Span* span : {&operation, &close})
+    while (span->begin > 0 && unit.source.text()[span->begin - 1] == ' ') --span->begin;
+  const std::string wait = " csy::warp_barrier(); ";
+  if (race.open.end == 0) {
+    unit.edits.insert(begin, "{ auto&& csy_to = ", "barriers", -9);
+    unit.edits.replace(operation, "; const auto csy_value =", "barriers");
+    unit.edits.insert(race.end + 1, wait + store, "barriers");
+    return;
+  }
+  unit.edits.replace(race.open, "{ const bool csy_here = (", "barriers", true);
+  unit.edits.replace(race.then, "); auto&& csy_to = ", "barriers", true);
+  unit.edits.replace(operation,
+                     "; std::remove_cvref_t<decltype(csy_to)> csy_value{}; if (csy_here) csy_value =", "barriers");
+  unit.edits.insert(race.end + 1, wait + "if (csy_here) " + store, "barriers");
+  if (race.close.end != 0) unit.edits.replace(close, "", "barriers", true);
+}
+
+/// What the parser found: remedies, and places that are left to a person.
+void mend(Unit& unit) {
+  for (const auto& [begin, races] : unit.facts.races) {
+    const std::size_t token = unit.source.at(begin);
+    const auto left = std::find_if(races.begin(), races.end(),
+                                   [](const RaceFact& race) { return race.remedy == RaceFact::Remedy::kNone; });
+    if (left != races.end()) {
+      unit.find(1024, token, left->variable);
+      continue;
+    }
+    for (const RaceFact& race : races) {
+      if (race.remedy == RaceFact::Remedy::kDoubt) {
+        unit.find(1910, token, race.variable);
+        continue;
+      }
+      const bool block = race.remedy == RaceFact::Remedy::kBlockBarrier;
+      if (race.remedy == RaceFact::Remedy::kSplit)
+        split(unit, begin, race);
+      else
+        put_before(unit, begin, race.end, block ? "csy::barrier();" : "csy::warp_barrier();");
+      unit.find(block ? 1908 : 1909, token, race.variable);
+    }
+  }
+}
+
 }  // namespace
 
 void rule_races(Unit& unit) {
+  mend(unit);
   const Source& source = unit.source;
   for (std::size_t i = 0; i + 1 < source.size(); ++i) {
     const bool head = (source.is(i, "for") || source.is(i, "while")) && source.is(i + 1, "(");

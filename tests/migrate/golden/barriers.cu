@@ -13,7 +13,8 @@ __global__ void rounds(float *x, int *out, int n) {
   }
   while (n > 0) { value[threadIdx.x] += n--; __syncthreads(); out[n] = value[0]; }
 }
-// Nothing to add: a barrier ends the round, other variables, no writing, threads that leave.
+// Nothing to add at their ends: a barrier ends the round, other variables, no writing, threads that leave. The last loop
+// writes what the one before it reads, and what its own round before reads.
 __global__ void guarded(float *x, int n) {
   __shared__ float value[64], other[64];
   for (int j = 0; j < n; ++j) {
