@@ -197,9 +197,10 @@ class KernelRaces {
       const bool possible = std::any_of(frames_.begin(), frames_.end(), [&](const Frame& frame) {
         return frame.agree != Agree::kNobody && splittable(frame.statement, second.statement);
       });
-      remedies_[{second.statement, At::kInside}] = {possible                       ? RaceFact::Remedy::kSplit
-                                                    : sure(values_, first, second) ? RaceFact::Remedy::kNone
-                                                                                   : RaceFact::Remedy::kDoubt,
+      remedies_[{second.statement, At::kInside}] = {possible ? RaceFact::Remedy::kSplit
+                                                    : sure(values_, first, second) && by_number(second.guards)
+                                                        ? RaceFact::Remedy::kNone
+                                                        : RaceFact::Remedy::kDoubt,
                                                     name, functions_.back()};
       found_ = true;
       return;
@@ -213,6 +214,19 @@ class KernelRaces {
                      Remedy{left ? Kind::kNone : Kind::kDoubt, name, functions_.back()})
             .second)
       found_ = true;
+  }
+
+  /// The conditions ask for the thread's number only, not for data: who comes by is known.
+  bool by_number(const std::vector<Guard>& guards) const {
+    const auto known = [&](const Sum& sum) {
+      return std::all_of(sum.terms.begin(), sum.terms.end(), [&](const auto& one) {
+        const Term& term = values_.term(one.first);
+        return term.agree == Agree::kBlock || term.distinct || term.quotient || term.remainder;
+      });
+    };
+    return std::all_of(guards.begin(), guards.end(), [&](const Guard& guard) {
+      return guard.kind != Guard::Kind::kOther && known(guard.left) && known(guard.right);
+    });
   }
 
   bool insertable(const Stmt* statement) const {
