@@ -58,8 +58,10 @@ void each_child(const Stmt* statement, F&& action) {
 }  // namespace
 
 Sum& Sum::add(const Sum& other, long long factor) {
-  for (const auto& [name, count] : other.terms)
-    if ((terms[name] += count * factor) == 0) terms.erase(name);
+  for (const auto& [name, count] : other.terms) {
+    terms[name] += count * factor;
+    if (terms[name] == 0) terms.erase(name);
+  }
   constant += other.constant * factor;
   return *this;
 }
