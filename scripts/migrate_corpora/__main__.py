@@ -63,6 +63,7 @@ KNOWN = {
     "flownet2-pytorch": Recipe(project="networks", builds=("correlation_package", "resample2d_package", "channelnorm_package"),
                                modules=("correlation_cuda", "resample2d_cuda", "channelnorm_cuda"), checks={"check_flownet2.py": equal(6)}),
     "DCNv4": Recipe(project="DCNv4_op", modules=("DCNv4.ext",), checks={"check_dcnv4.py": equal(6)}),
+    "chamferdist": Recipe(modules=("chamferdist._C",), checks={"check_chamferdist.py": equal(6)}),
     "PyTorchEMD": Recipe(modules=("emd_cuda",), checks={"check_emd.py": equal(3)}),
     "inplace_abn": Recipe(modules=("inplace_abn._backend",), checks={"check_inplace_abn.py": equal(9)},
                           environment={"SETUPTOOLS_SCM_PRETEND_VERSION": "1"}),

@@ -128,7 +128,40 @@ const std::set<std::string> kHelpers = {"is_available",
                                         "default_stream",
                                         "get_device_capability",
                                         "get_device_properties",
-                                        "reset_peak_memory_stats"};
+                                        "reset_peak_memory_stats",
+                                        "reset_max_memory_allocated",
+                                        "memory_reserved",
+                                        "max_memory_reserved",
+                                        "memory_summary",
+                                        "OutOfMemoryError",
+                                        "init",
+                                        "ipc_collect",
+                                        "is_initialized",
+                                        "is_bf16_supported",
+                                        "get_rng_state",
+                                        "set_rng_state",
+                                        "nvtx"};
+
+const std::set<std::string> kAmp = {"custom_fwd", "custom_bwd", "autocast", "GradScaler"};
+
+/// One name of an import, and what the file calls it.
+struct Imported {
+  std::string name, alias;
+};
+
+/// Of "a, b as c".
+std::vector<Imported> imported(const std::string& names) {
+  std::vector<Imported> all;
+  const std::regex one(R"((\w+)([ \t]+as[ \t]+(\w+))?)");
+  for (auto at = std::sregex_iterator(names.begin(), names.end(), one); at != std::sregex_iterator(); ++at)
+    all.push_back({(*at)[1].str(), (*at)[(*at)[3].matched ? 3 : 1].str()});
+  return all;
+}
+
+bool has_all(const std::string& names, const std::set<std::string>& known) {
+  const std::vector<Imported> all = imported(names);
+  return std::all_of(all.begin(), all.end(), [&](const Imported& one) { return known.count(one.name) > 0; });
+}
 
 /// Behind the last import at the beginning of a line, outside of strings and of blocks.
 std::size_t after_imports(const std::string& text) {
@@ -189,11 +222,22 @@ PythonResult migrate_python(const std::string& text, const std::string& relative
     };
     // Imports of what csy_torch has as well.
     editor.replace(
-        R"(from\s+torch\.cuda\.amp\s+import\s+([\w, \t]+))", "python",
-        [](const std::smatch& m, std::size_t) { return "from csy_torch import " + m[1].str(); }, true);
+        R"(from\s+torch\.cuda(\.amp(\.grad_scaler|\.autocast_mode)?)?\s+import\s+(\w[\w, \t]*))", "python",
+        [](const std::smatch& m, std::size_t) {
+          const bool known =
+              has_all(m[3].str(), m[1].matched ? kAmp : kHelpers) || (!m[1].matched && m[3].str() == "amp");
+          return known ? "from csy_torch import " + m[3].str() : m.str();
+        },
+        true);
     editor.replace(
-        R"(\btorch\.cuda\.amp\.(custom_fwd|custom_bwd|autocast|GradScaler)\b)", "python",
-        [](const std::smatch& m, std::size_t) { return "csy_torch." + m[1].str(); }, true);
+        R"(import\s+torch\.cuda\.(amp|nvtx)(\s+as\s+(\w+))?(?=[ \t]*(\n|#|$)))", "python",
+        [](const std::smatch& m, std::size_t) {
+          return m[2].matched ? "from csy_torch import " + m[1].str() + m[2].str() : std::string("import torch");
+        },
+        true);
+    editor.replace(
+        R"(\btorch\.cuda\.amp\.(grad_scaler\.|autocast_mode\.)?(custom_fwd|custom_bwd|autocast|GradScaler)\b)",
+        "python", [](const std::smatch& m, std::size_t) { return "csy_torch." + m[2].str(); }, true);
     editor.replace(
         R"(\btorch\.cuda\.(\w+))", "python",
         [&](const std::smatch& m, std::size_t) {
@@ -253,29 +297,23 @@ PythonResult migrate_python(const std::string& text, const std::string& relative
       // from csy_torch import x: the module has to be found from a package too.
       std::string now = editor.text();
       const std::string lines = "try:\n    from . import csy_torch\nexcept ImportError:\n    import csy_torch\n";
-      const std::regex direct(R"((^|\n)from csy_torch import ([\w, \t]+))");
+      const std::regex direct(R"((^|\n)([ \t]*)from csy_torch import ([\w, \t]+))");
       std::smatch match;
       while (std::regex_search(now, match, direct)) {
         std::string assignments;
-        std::string names = match[2].str();
-        for (std::size_t i = 0; i < names.size();) {
-          const std::size_t comma = std::min(names.find(',', i), names.size());
-          std::string name = names.substr(i, comma - i);
-          name.erase(0, name.find_first_not_of(" \t"));
-          name.erase(name.find_last_not_of(" \t") + 1);
-          if (!name.empty()) assignments += (assignments.empty() ? "" : "; ") + name + " = csy_torch." + name;
-          i = comma + 1;
-        }
-        const bool first = now.find(lines) == std::string::npos;
+        for (const Imported& one : imported(match[3].str()))
+          assignments += (assignments.empty() ? "" : "; ") + one.alias + " = csy_torch." + one.name;
+        // In a block the module is there already: it is imported at the top.
+        const bool first = match[2].length() == 0 && now.find(lines) == std::string::npos;
         now.replace(static_cast<std::size_t>(match.position()), static_cast<std::size_t>(match.length()),
-                    match[1].str() + (first ? lines : "") + assignments);
+                    match[1].str() + match[2].str() + (first ? lines : "") + assignments);
       }
       if (now.find(lines) == std::string::npos) now.insert(after_imports(now), lines);
       editor.set(now);
     }
     result.needs_helper = helper;
     // Left over.
-    const std::regex left(R"(\btorch\.cuda\.\w+|\btorch\.backends\.cudnn\b)");
+    const std::regex left(R"(\btorch\.cuda\.\w+|\bfrom\s+torch\.cuda\s+import\b|\btorch\.backends\.cudnn\b)");
     const std::string& now = editor.text();
     for (auto at = std::sregex_iterator(now.begin(), now.end(), left); at != std::sregex_iterator(); ++at)
       if (editor.code_at(static_cast<std::size_t>(at->position())) && at->str().find("cudnn") == std::string::npos)

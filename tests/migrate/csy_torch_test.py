@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What migrated Python files call in place of torch.cuda: csy_torch.py, on the CPU device."""
 import os
+import re
 import sys
 import unittest
 from pathlib import Path
@@ -30,6 +31,30 @@ class TensorTypes(unittest.TestCase):
         for name, dtype in (("Float", torch.float32), ("Double", torch.float64), ("Half", torch.float16), ("BFloat16", torch.bfloat16), ("Bool", torch.bool),
                             ("Long", torch.int64), ("Int", torch.int32), ("Short", torch.int16), ("Byte", torch.uint8), ("Char", torch.int8)):
             self.assertEqual(getattr(csy_torch, name + "Tensor")(torch.Size([2, 3])).dtype, dtype)
+
+    def test_everything_that_the_tool_writes_is_there(self):
+        source = (Path(__file__).resolve().parents[2] / "src/migrate/python.cpp").read_text()
+        names = re.findall(r'"(\w+)"', source.partition("kHelpers = {")[2].partition("};")[0])
+        self.assertGreater(len(names), 30)
+        self.assertEqual([name for name in names if not hasattr(csy_torch, name)], [])
+
+
+class CpuInPlaceOfTheDevice(unittest.TestCase):
+    def test_memory_is_not_counted(self):
+        self.assertEqual([csy_torch.memory_allocated(), csy_torch.max_memory_allocated(0), csy_torch.max_memory_reserved(device=0)], [0, 0, 0])
+        self.assertIn("0 bytes", csy_torch.memory_summary(device=0, abbreviated=True))
+        self.assertIsNone(csy_torch.reset_peak_memory_stats(0))
+
+    def test_random_state_comes_back(self):
+        state = csy_torch.get_rng_state()
+        first = torch.rand(3)
+        csy_torch.set_rng_state(state, 0)
+        self.assertTrue(torch.equal(first, torch.rand(3)))
+
+    def test_marks_for_profilers_do_nothing(self):
+        csy_torch.nvtx.range_push("a")
+        with csy_torch.nvtx.range("b"):
+            csy_torch.nvtx.range_pop()
 
 
 if __name__ == "__main__":

@@ -52,6 +52,37 @@ TEST(MigrateEdits, SwallowedEditsAreVoid) {
   EXPECT_EQ(edits.apply(source), "a-f");
 }
 
+TEST(MigratePython, ImportsFromTorchCuda) {
+  const PythonResult result = migrate_python(
+      "import torch\n"
+      "import torch.cuda.amp\n"
+      "import torch.cuda.nvtx as marks\n"
+      "from torch.cuda import synchronize as wait, is_available\n"
+      "def f():\n"
+      "    from torch.cuda import amp\n"
+      "    with amp.autocast():\n        marks.range_push(torch.cuda.memory_reserved(0))\n"
+      "    return torch.cuda.amp.grad_scaler.GradScaler()\n",
+      "package/op.py", "../csy");
+  EXPECT_EQ(result.text,
+            "import torch\n"
+            "import torch\n"
+            "try:\n    from . import csy_torch\nexcept ImportError:\n    import csy_torch\n"
+            "marks = csy_torch.nvtx\n"
+            "wait = csy_torch.synchronize; is_available = csy_torch.is_available\n"
+            "def f():\n"
+            "    amp = csy_torch.amp\n"
+            "    with amp.autocast():\n        marks.range_push(csy_torch.memory_reserved(0))\n"
+            "    return csy_torch.GradScaler()\n");
+  EXPECT_TRUE(result.leftovers.empty());
+  // A name that has no stand-in stays, and is left to a person.
+  for (const char* line :
+       {"from torch.cuda import comm\n", "from torch.cuda.amp import (autocast)\n", "import torch.cuda.comm\n"}) {
+    const PythonResult stays = migrate_python(line, "op.py", "csy");
+    EXPECT_EQ(stays.text, line);
+    EXPECT_EQ(stays.leftovers.size(), 1U) << line;
+  }
+}
+
 TEST(MigratePython, TorchCudaBecomesTheHelper) {
   const std::string text =
       "\"\"\"cuda in a docstring: torch.cuda.synchronize()\"\"\"\n"
@@ -94,7 +125,7 @@ TEST(MigratePython, SetupBuildsThroughTheShim) {
 }
 
 TEST(MigratePython, WhatHasNoRuleIsLeft) {
-  const PythonResult result = migrate_python("import torch\ntorch.cuda.nvtx.range_push('a')\n", "a.py", "csy");
+  const PythonResult result = migrate_python("import torch\ntorch.cuda.graphs.graph()\n", "a.py", "csy");
   ASSERT_EQ(result.leftovers.size(), 1U);
   EXPECT_EQ(result.leftovers[0].number, 1021);
 }

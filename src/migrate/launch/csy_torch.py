@@ -2,6 +2,7 @@
 
 CSY_DEVICE=auto|cpu|xpu|none (README.md of the migration) chooses it, for this module and for the kernels alike.
 """
+import contextlib
 import os
 import time
 import types
@@ -82,16 +83,44 @@ def manual_seed(seed):
 manual_seed_all = manual_seed
 
 
-def memory_allocated(index=None):
-    return torch.xpu.memory_allocated(index) if _chosen() == "xpu" else 0
+def _of_memory(name, otherwise):
+    def read(*args, **kwargs):
+        return getattr(torch.xpu, name)(*args, **kwargs) if _chosen() == "xpu" else otherwise
+    return read
 
 
-max_memory_allocated = memory_allocated
+# PyTorch does not count the memory of the CPU.
+memory_allocated, max_memory_allocated = _of_memory("memory_allocated", 0), _of_memory("max_memory_allocated", 0)
+memory_reserved, max_memory_reserved = _of_memory("memory_reserved", 0), _of_memory("max_memory_reserved", 0)
+reset_peak_memory_stats = reset_max_memory_allocated = _of_memory("reset_peak_memory_stats", None)
+OutOfMemoryError = getattr(torch, "OutOfMemoryError", RuntimeError)
 
 
-def reset_peak_memory_stats(index=None):
-    if _chosen() == "xpu":
-        torch.xpu.reset_peak_memory_stats(index)
+def memory_summary(*_, **__):
+    return f"allocated: {memory_allocated()} bytes, at most {max_memory_allocated()}"
+
+
+def init():
+    """Nothing is to be started."""
+
+
+ipc_collect = init
+
+
+def is_initialized():
+    return is_available()
+
+
+def is_bf16_supported(*_, **__):
+    return True
+
+
+def get_rng_state(*_):
+    return torch.xpu.get_rng_state() if _chosen() == "xpu" else torch.get_rng_state()
+
+
+def set_rng_state(state, *_):
+    torch.xpu.set_rng_state(state) if _chosen() == "xpu" else torch.set_rng_state(state)
 
 
 def get_device_capability(index=None):
@@ -124,6 +153,21 @@ class Event:
 
     def elapsed_time(self, other):
         return (other._at - self._at) * 1e3
+
+
+class nvtx:  # noqa: N801 (the original's name)
+    """torch.cuda.nvtx: marks for a profiler that is not there."""
+
+    @staticmethod
+    def range_push(*_):
+        return 0
+
+    range_pop = mark = range_push
+
+    @staticmethod
+    @contextlib.contextmanager
+    def range(*_, **__):
+        yield
 
 
 class Stream:
