@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 # What each extension is tested with, and how many of its kernels must be compiled for the device on the way.
-EXTENSIONS = {"image_ops": ("image_ops.py", 23), "segment_ops": ("test_segment.py", 10)}
+EXTENSIONS = {"image_ops": ("image_ops.py", 25), "segment_ops": ("test_segment.py", 10)}
 
 
 def run(*command, **kwargs):

@@ -449,11 +449,55 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
   return c;
 }
 
+// Values read and written by a pointer to another type. `scratch` has eight for each thread.
+__global__ void vector_kernel(const float* in, float* out, float* scratch, int n) {
+  const int i = 4 * (blockIdx.x * blockDim.x + threadIdx.x);
+  if (i >= n) return;
+  float* values = scratch + 2 * i;
+  for (int k = 0; k < 4; ++k) values[k] = 0.f;
+  if (i > 0) reinterpret_cast<uint4*>(values)[0] = *reinterpret_cast<const uint4*>(in + i - 4);
+  reinterpret_cast<uint4*>(values)[1] = *reinterpret_cast<const uint4*>(in + i);
+  for (int k = 0; k < 8; ++k) values[k] *= 2.f;
+  *reinterpret_cast<uint4*>(out + i) = reinterpret_cast<uint4*>(values)[1];
+}
+
+// The last steps count on a warp's lanes to run in step.
+__device__ void sum_in_step(volatile float* values, int lane) {
+  values[lane] += values[lane + 32];
+  values[lane] += values[lane + 16];
+  values[lane] += values[lane + 8];
+  values[lane] += values[lane + 4];
+  values[lane] += values[lane + 2];
+  values[lane] += values[lane + 1];
+}
+
+__global__ void in_step_kernel(const float* in, float* out) {
+  __shared__ float values[128];
+  const int t = threadIdx.x;
+  values[t] = in[blockIdx.x * blockDim.x + t];
+  __syncthreads();
+  if (t < 64) values[t] += values[t + 64];
+  __syncthreads();
+  if (t < 32) sum_in_step(values, t);
+  if (t == 0) out[blockIdx.x] = values[0];
+}
+
+std::vector<at::Tensor> habits(const at::Tensor& x) {
+  CHECK_INPUT(x);
+  auto doubled = at::empty_like(x), scratch = at::empty({x.numel() * 2}, x.options());
+  auto sums = at::empty({x.numel() / 128}, x.options());
+  vector_kernel<<<1, x.numel() / 4>>>(x.data_ptr<float>(), doubled.data_ptr<float>(),
+                                      scratch.data_ptr<float>(), x.numel());
+  in_step_kernel<<<x.numel() / 128, 128>>>(x.data_ptr<float>(), sums.data_ptr<float>());
+  return {doubled, scratch, sums};
+}
+
 TORCH_LIBRARY(image_ops, m) {
   m.def("additions(Tensor x) -> Tensor");
   m.def("order(Tensor x) -> Tensor");
   m.def("collectives(Tensor x) -> Tensor[]");
   m.def("chunks(Tensor x) -> Tensor[]");
+  m.def("habits(Tensor x) -> Tensor[]");
   m.def("algorithms(Tensor keys, Tensor values) -> Tensor[]");
   m.def("product(Tensor a, Tensor b) -> Tensor");
   m.def("unfold(Tensor image, int kernel, int stride, int pad) -> Tensor");
@@ -469,6 +513,7 @@ TORCH_LIBRARY_IMPL(image_ops, CUDA, m) {
   m.impl("order", &order);
   m.impl("collectives", &collectives);
   m.impl("chunks", &chunks);
+  m.impl("habits", &habits);
   m.impl("algorithms", &algorithms);
   m.impl("product", &product);
   m.impl("unfold", &unfold);

@@ -28,6 +28,11 @@ def libraries():
     check("chunks: running sums", running, row.double().cumsum(0), 1e-4)
     check("chunks: exchanged", again, running, 0)
     check("chunks: sums of pairs", sums, torch.stack([row.double().sum(), row.double().square().sum()]), 1e-3)
+    row = torch.randn(512, device="cuda")
+    doubled, scratch, sums = ops.habits(row)
+    check("vectors: doubled", doubled, 2 * row, 0)
+    check("vectors: four before and four", scratch.view(-1, 8), 2 * torch.cat([row.new_zeros(4), row]).unfold(0, 8, 4), 0)
+    check("sums of a warp in step", sums, row.view(4, 128).double().sum(1), 1e-4)
     moments = torch.stack([uniform.mean(), uniform.var(), normal.mean(), normal.var()])
     check("moments of random numbers", moments, torch.tensor([1 / 2, 1 / 12, 0, 1]), 0.04)
     assert 0 < uniform.min() and uniform.max() <= 1 and len(uniform.unique()) > 19000
