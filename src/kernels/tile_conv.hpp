@@ -13,7 +13,8 @@
 ///   DCN_DEPTH                  channels of one step
 ///   DCN_ROW_TEAMS, DCN_COLUMN_TEAMS   how the sub-groups share the tile
 ///   DCN_AHEAD                  1: bilinear sampling reads ahead, too
-///   DCN_MMA                    multiply by NVIDIA's mma.sync; or, for joint_matrix,
+///   DCN_MMA                    multiply by NVIDIA's mma.sync, or
+///   DCN_WARPGROUPS             by its wgmma (tile_warpgroup.hpp); or, for joint_matrix,
 ///   DCN_MATRIX_ROWS, _COLUMNS, _DEPTH  the shape of the matrix units' product; none of them: plain multiply-adds
 ///   DCN_REGISTERS, DCN_PTX     registers.hpp; may be absent
 #pragma once
@@ -39,7 +40,7 @@ constexpr int kOutputs = DCN_OUTPUTS;
 constexpr int kDepth = DCN_DEPTH;
 constexpr int kTeams = DCN_ROW_TEAMS * DCN_COLUMN_TEAMS;
 constexpr int kThreads = kTeams * kLanes;
-#if defined(DCN_MMA) || defined(DCN_MATRIX_ROWS)
+#if !defined(DCN_WARPGROUPS) && (defined(DCN_MMA) || defined(DCN_MATRIX_ROWS))
 constexpr bool kStagesWeights = false;
 #else
 constexpr bool kStagesWeights = true;  ///< plain multiply-adds would wait for each quad of weights
@@ -49,28 +50,19 @@ constexpr int kPacks = kDepth / kVector;             ///< loads that a pixel's c
 constexpr int kPixelStep = kThreads / kPixels;       ///< taps located side by side
 constexpr int kItems = kPixels * kPacks / kThreads;  ///< packs of the column that a work-item fills in one step
 constexpr int kStepWeights = kDepth * kOutputs;
-constexpr int kWeightPacks = kStagesWeights ? kStepWeights / (4 * kThreads) : 1;  ///< of a work-item in one step
-static_assert(!kStagesWeights || kWeightPacks * 4 * kThreads == kStepWeights);
+constexpr int kPackWeights = 16 / int{sizeof(Stage)};
+constexpr int kWeightPacks = kStepWeights / (kPackWeights * kThreads);  ///< of a work-item in one step
+static_assert(!kStagesWeights || kWeightPacks * kPackWeights * kThreads == kStepWeights);
 static_assert(kThreads % kPixels == 0 && kPixels * kPacks % kThreads == 0 && kDepth % kVector == 0);
 
 /// The parts of local memory; the host computes the same sum (tiled_local_bytes).
 template <typename Position>
 struct Tile {
-  Position* positions;  ///< [kTiledTaps][kPixels]
   Stage* column;        ///< [2][kPixels][kStride]: sampled input of this step and the next
   Stage* weights;       ///< [2][kStepWeights], where they are staged: of this step and the next
+  Position* positions;  ///< [kTiledTaps][kPixels]
   float* sum;           ///< [kPixels][kOutputs + kSumPad], in place of all the others at the end
 };
-
-template <typename Position>
-DCN_INLINE Tile<Position> carve(unsigned char* memory) {
-  Tile<Position> tile;
-  tile.positions = reinterpret_cast<Position*>(memory);
-  tile.column = reinterpret_cast<Stage*>(tile.positions + kTiledTaps * kPixels);
-  tile.weights = tile.column + 2 * kPixels * kStride;
-  tile.sum = reinterpret_cast<float*>(memory);
-  return tile;
-}
 
 struct alignas(16) StagePack {
   Stage value[kVector];
@@ -78,19 +70,54 @@ struct alignas(16) StagePack {
 
 /// A work-item's share of one step's weights, on their way to local memory.
 struct alignas(16) WeightPack {
-  Stage value[16 / int{sizeof(Stage)}];
+  Stage value[kPackWeights];
+};
+struct WeightPacks {
+  WeightPack of[kStagesWeights ? kWeightPacks : 1];
 };
 
-DCN_INLINE void fetch_weights(const Stage* weight, int thread, WeightPack (&packs)[kWeightPacks]) {
+#if !defined(DCN_WARPGROUPS)
+
+// Products are done when begin_multiply() returns.
+DCN_INLINE unsigned char* align(unsigned char* memory) { return memory; }
+DCN_INLINE int staged_at(int row, int column) { return row * kStride + column; }
+DCN_INLINE void publish() {}
+DCN_INLINE void begin_multiply(int thread, const Stage* column, const Stage* weight, Sums& sums) {
+  multiply(sycl::ext::oneapi::this_work_item::get_sub_group(), thread / kLanes, thread, column, weight, sums);
+}
+DCN_INLINE void end_multiply() {}
+
+DCN_INLINE void fetch_weights(const Stage* weight, int thread, WeightPacks& packs) {
 #pragma unroll
   for (int i = 0; i < kWeightPacks; ++i) {
-    packs[i] = reinterpret_cast<const WeightPack*>(weight)[thread + i * kThreads];
+    packs.of[i] = reinterpret_cast<const WeightPack*>(weight)[thread + i * kThreads];
   }
 }
 
-DCN_INLINE void put_weights(Stage* to, int thread, const WeightPack (&packs)[kWeightPacks]) {
+DCN_INLINE void put_weights(Stage* to, const Stage*, int thread, const WeightPacks& packs) {
 #pragma unroll
-  for (int i = 0; i < kWeightPacks; ++i) reinterpret_cast<WeightPack*>(to)[thread + i * kThreads] = packs[i];
+  for (int i = 0; i < kWeightPacks; ++i) reinterpret_cast<WeightPack*>(to)[thread + i * kThreads] = packs.of[i];
+}
+
+#else
+
+// Weights take no registers on their way.
+DCN_INLINE void fetch_weights(const Stage*, int, WeightPacks&) {}
+DCN_INLINE void put_weights(Stage* to, const Stage* from, int thread, const WeightPacks&) {
+  begin_weights(to, from, thread);
+}
+
+#endif
+
+template <typename Position>
+DCN_INLINE Tile<Position> carve(unsigned char* memory) {
+  Tile<Position> tile;
+  memory = align(memory);
+  tile.column = reinterpret_cast<Stage*>(memory);
+  tile.weights = tile.column + 2 * kPixels * kStride;
+  tile.positions = reinterpret_cast<Position*>(tile.weights + (kStagesWeights ? 2 * kStepWeights : 0));
+  tile.sum = reinterpret_cast<float*>(memory);
+  return tile;
 }
 
 /// Reads what a work-item needs for channels [channel, channel + kDepth) of a tap, whose place among the located ones
@@ -114,7 +141,7 @@ DCN_INLINE void blend(const Sampler& sampler, const Tile<typename Sampler::Posit
   for (int i = 0; i < kItems; ++i) {
     const int id = thread + i * kThreads;
     const int m = id / kPacks;
-    Stage* column = tile.column + (buffer * kPixels + m) * kStride + (id - m * kPacks) * kVector;
+    Stage* column = tile.column + buffer * (kPixels * kStride) + staged_at(m, (id - m * kPacks) * kVector);
     *reinterpret_cast<StagePack*>(column) = sampler.blend(tile.positions[slot * kPixels + m], fetched[i]);
   }
 }
@@ -125,9 +152,9 @@ DCN_INLINE void sample_strided(const Sampler& sampler, const Tile<typename Sampl
                                int channel, int end, int buffer, int thread) {
   const int m = thread % kPixels;
   const typename Sampler::Position position = tile.positions[slot * kPixels + m];
-  Stage* column = tile.column + (buffer * kPixels + m) * kStride;
+  Stage* column = tile.column + buffer * (kPixels * kStride);
   for (int c = thread / kPixels; c < kDepth; c += kPixelStep) {
-    column[c] = stage(sampler.element(position, channel + c, end));
+    column[staged_at(m, c)] = stage(sampler.element(position, channel + c, end));
   }
 }
 
@@ -223,10 +250,10 @@ DCN_INLINE void convolve_tiles(const Args& args, unsigned char* memory) {
       }
       sycl::group_barrier(threads);
       typename Sampler::Fetched fetched[kItems];
-      WeightPack packs[kWeightPacks];
+      WeightPacks packs;
       if (kStagesWeights) {
         fetch_weights(weight, thread, packs);
-        put_weights(tile.weights, thread, packs);
+        put_weights(tile.weights, weight, thread, packs);
       }
       int slot = 0;
       int channel = cut;
@@ -245,19 +272,22 @@ DCN_INLINE void convolve_tiles(const Args& args, unsigned char* memory) {
         const bool more = slot < batch;
         if (Sampler::kAhead & wide & more) fetch(sampler, tile, slot, channel, cut_end, thread, fetched);
         if (kStagesWeights & more) fetch_weights(weight + kStepWeights, thread, packs);
+        publish();
         sycl::group_barrier(threads);
-        multiply(sub_group, team, thread, tile.column + buffer * (kPixels * kStride),
-                 kStagesWeights ? tile.weights + buffer * kStepWeights : weight, sums);
+        begin_multiply(thread, tile.column + buffer * (kPixels * kStride),
+                       kStagesWeights ? tile.weights + buffer * kStepWeights : weight, sums);
         weight += kStepWeights;
         if (!more) break;
-        if (kStagesWeights) put_weights(tile.weights + (buffer ^ 1) * kStepWeights, thread, packs);
+        if (kStagesWeights) put_weights(tile.weights + (buffer ^ 1) * kStepWeights, weight, thread, packs);
         if (wide) {
           if (!Sampler::kAhead) fetch(sampler, tile, slot, channel, cut_end, thread, fetched);
           blend(sampler, tile, slot, buffer ^ 1, thread, fetched);
         } else {
           sample_strided(sampler, tile, slot, channel, cut_end, buffer ^ 1, thread);
         }
+        end_multiply();
       }
+      end_multiply();
     }
     cut = cut_end;
   }

@@ -7,8 +7,13 @@
 #include <sycl/multi_ptr.hpp>
 
 #include "deform_common.hpp"
+#include "tile_stage.hpp"
 
-#if defined(DCN_MMA)
+#if defined(DCN_WARPGROUPS)
+
+#include "tile_warpgroup.hpp"
+
+#elif defined(DCN_MMA)
 
 #include "tile_mma.hpp"
 

@@ -7,25 +7,6 @@
 
 #include "deform_common.hpp"
 
-#if defined(DCN_T_F16)
-using Stage = sycl::half;
-DCN_INLINE Stage stage(float value) { return static_cast<sycl::half>(value); }
-#elif defined(DCN_T_BF16)
-using Stage = unsigned short;
-DCN_INLINE Stage stage(float value) {
-  unsigned short rounded;
-  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded) : "f"(value));
-  return rounded;
-}
-#else
-using Stage = float;
-/// To the nearest tf32: what lies below its last bit is cut off by the units. Infinities and NaN stay what they are.
-DCN_INLINE Stage stage(float value) {
-  const unsigned bits = __builtin_bit_cast(unsigned, value);
-  return (bits & 0x7f800000u) == 0x7f800000u ? value : __builtin_bit_cast(float, (bits + 0x1000u) & 0xffffe000u);
-}
-#endif
-
 constexpr int kStagePad = 16 / int{sizeof(Stage)};  ///< rows of the column start in different banks
 constexpr int kSumPad = 4;
 constexpr int kBlockSide = 16;

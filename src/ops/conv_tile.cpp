@@ -37,9 +37,9 @@ const ConvTile* choose_conv_tile(const TiledProblem& problem, const DeviceFacts&
     const std::int64_t work_groups = div_up(problem.pixels, std::int64_t{tile.pixels}) *
                                      div_up(problem.outputs, std::int64_t{tile.outputs}) * problem.groups;
     // Of one work-group and unit of depth: sampling, multiplying, and reading the weights; then how work-groups of one
-    // unit overlap. Fitted to an H100.
+    // unit overlap. Fitted to an H100. Warpgroups multiply while they sample.
     const bool matrix = problem.matrix.rows != 0;
-    const double multiply_cost = matrix ? 0.06 : 0.25;
+    const double multiply_cost = !matrix ? 0.25 : by_warpgroups(tile, problem.matrix) ? 0.0 : 0.06;
     const double weight_cost = matrix ? 1.8 : 6.0;
     const bool crowded = !matrix || tile.pixels * tile.outputs >= 128 * 128;  // one fills a unit's registers
     const double overlap = crowded ? 0.1 : 0.4;
@@ -55,6 +55,12 @@ const ConvTile* choose_conv_tile(const TiledProblem& problem, const DeviceFacts&
   return best;
 }
 
+bool by_warpgroups(const ConvTile& tile, const MatrixShape& matrix) {
+  // Two warpgroups of 64 rows each, or of half the columns each; instructions have 32 or 64 columns.
+  return matrix.warpgroups &&
+         ((tile.pixels == 128 && tile.outputs % 32 == 0) || (tile.pixels == 64 && tile.outputs % 64 == 0));
+}
+
 DataType staged_type(DataType type, const MatrixShape& matrix) { return matrix.rows != 0 ? type : DataType::kF32; }
 
 int tiled_depth(DataType type) { return static_cast<int>(128 / size_of(type)); }
@@ -66,8 +72,9 @@ std::size_t tiled_local_bytes(const ConvTile& tile, std::size_t position_bytes, 
   const std::size_t row = static_cast<std::size_t>(depth) * size_of(staged_type(type, matrix));
   const std::size_t positions = pixels * kTiledTaps * position_bytes;
   const std::size_t columns = 2 * pixels * (row + 16);
-  const std::size_t weights = matrix.rows != 0 ? 0 : 2 * outputs * row;  // matrix units read them from global memory
   const std::size_t sums = pixels * (outputs + 4) * sizeof(float);
+  if (by_warpgroups(tile, matrix)) return 1024 + std::max(positions + 2 * (pixels + outputs) * row, sums);  // aligned
+  const std::size_t weights = matrix.rows != 0 ? 0 : 2 * outputs * row;  // matrix units read them from global memory
   return std::max(positions + columns + weights, sums);
 }
 
@@ -80,10 +87,12 @@ void add_tile_macros(const ConvTile& tile, int depth, const MatrixShape& matrix,
   add("DCN_ROW_TEAMS", tile.row_teams);
   add("DCN_COLUMN_TEAMS", tile.column_teams);
   if (matrix.mma) {
-    add("DCN_MMA", 1);
-    if (tile.registers != 0) {
+    const bool warpgroups = by_warpgroups(tile, matrix);
+    add(warpgroups ? "DCN_WARPGROUPS" : "DCN_MMA", 1);
+    const int registers = warpgroups ? tile.warpgroup_registers : tile.registers;
+    if (registers != 0) {
       add("DCN_PTX", 1);
-      add("DCN_REGISTERS", tile.registers);
+      add("DCN_REGISTERS", registers);
     }
   } else if (matrix.rows != 0) {
     add("DCN_MATRIX_ROWS", matrix.rows);

@@ -24,6 +24,7 @@ struct ConvTile {
   int column_teams = 0;
   int registers = 0;   ///< of a work-item on NVIDIA's matrix units (kernels/registers.hpp); 0: any number
   bool ahead = false;  ///< reads the next step's input before it multiplies: for tiles too large to share a unit
+  int warpgroup_registers = ahead ? 0 : 128;  ///< where by_warpgroups()
 };
 
 inline constexpr std::array kConvTiles{
@@ -49,6 +50,9 @@ struct TiledProblem {
 
 /// The tile with the least estimated time on a GPU; null when none can be used.
 [[nodiscard]] const ConvTile* choose_conv_tile(const TiledProblem& problem, const DeviceFacts& device);
+
+/// Whether the units of four sub-groups multiply such a tile together.
+[[nodiscard]] bool by_warpgroups(const ConvTile& tile, const MatrixShape& matrix);
 
 /// What the tiled kernels, those of the gradients too, keep sampled input and weights in.
 [[nodiscard]] DataType staged_type(DataType type, const MatrixShape& matrix);

@@ -59,6 +59,12 @@ DeviceFacts device_facts(const Queue& queue) {
       if (facts.ptx && find_shape(combinations, matrix::matrix_type::bf16).rows != 0) {
         facts.matrix_f16 = facts.matrix_bf16 = {.rows = 16, .columns = 16, .depth = 16, .mma = true};
         facts.matrix_tf32 = {.rows = 16, .columns = 16, .depth = 8, .mma = true};
+        // wgmma exists in sm_90 and in no other.
+        const auto architecture = device.get_info<sycl::ext::oneapi::experimental::info::device::architecture>();
+        const bool warpgroups = architecture == sycl::ext::oneapi::experimental::architecture::nvidia_gpu_sm_90;
+        for (MatrixShape* shape : {&facts.matrix_f16, &facts.matrix_bf16, &facts.matrix_tf32}) {
+          shape->warpgroups = warpgroups;
+        }
         return facts;
       }
       facts.matrix_f16 = find_shape(combinations, matrix::matrix_type::fp16);

@@ -15,7 +15,8 @@ struct MatrixShape {
   int rows = 0;  ///< 0: no units for the type
   int columns = 0;
   int depth = 0;
-  bool mma = false;  ///< through NVIDIA's own instructions (kernels/tile_mma.hpp) instead of joint_matrix
+  bool mma = false;         ///< through NVIDIA's own instructions (kernels/tile_mma.hpp) instead of joint_matrix
+  bool warpgroups = false;  ///< four sub-groups may multiply together (kernels/tile_warpgroup.hpp), too
 };
 
 struct DeviceFacts {

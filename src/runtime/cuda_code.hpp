@@ -28,9 +28,18 @@ inline constexpr std::size_t kMostEntryWords = 96;
 /// of the runtime expects it, so that the bundle would read as empty. Any other content is left alone.
 void mend_target(std::vector<char>& content);
 
+/// In the same content, names the state "executable" where it is "object": PTX needs no link, and the runtime (2026.2)
+/// finds no entries in what it links.
+void mark_executable(std::vector<char>& content);
+
 /// In the same content, gives each entry that contains the comment "dcn-registers N" (kernels/registers.hpp) the
 /// directive .maxnreg N: the compiler (2026.2) hands on neither the work-group's size nor any other bound, so that the
 /// driver spends all registers on one work-group.
 void limit_registers(std::vector<char>& content);
+
+/// In the same content, names sm_90a as the target of code for sm_90 with instructions of that processor alone, which
+/// stand in comments "//dcn-sm_90a" (kernels/tile_warpgroup.hpp), and brings these out of the comments: the compiler
+/// (2026.2) knows no such target, and has the driver build what it made before anything can be mended.
+void raise_target(std::vector<char>& content);
 
 }  // namespace dcn::runtime

@@ -86,8 +86,7 @@ class Builder {
     if (from_cache(slot, DiskCache::instance())) return KernelOrigin::kDiskCache;
     if (from_cache(slot, DiskCache::of_build()) || from_prebuilt(slot)) return KernelOrigin::kBuiltIn;
     if (queue_.device().backend == "cuda") {
-      // Its compiler gives no portable code to link: what comes out is for the device at once.
-      build(slot);
+      take_ptx(slot);
       return KernelOrigin::kCompiled;
     }
     std::vector<char> object = compile_to_object(queue_, code_.source());
@@ -130,11 +129,24 @@ class Builder {
     return false;
   }
 
+  /// PTX needs no link, but the driver must not see it before it is mended.
+  void take_ptx(Slot& slot) {
+    std::vector<char> content = compile_to_object(queue_, code_.source());
+    try {
+      LoadedBundle bundle = code_.read_ptx(std::move(content));
+      const std::shared_ptr<std::vector<char>> bytes = bundle.bytes;
+      keep(slot, std::move(bundle));
+      DiskCache::instance().store(code_.key(), *bytes);
+    } catch (const sycl::exception& error) {
+      throw Error(ErrorCode::kCompile,
+                  fmt::format("the driver of {} refuses the code of kernel file {}\noptions: {}\n{}",
+                              queue_.device().name, name(), code_.source().key.options, error.what()));
+    }
+  }
+
   void build(Slot& slot) {
     LoadedBundle bundle{nullptr, std::nullopt, build_executable(queue_, code_.source())};
-    const bool stored = code_.store(DiskCache::instance(), bundle);
-    // What is stored is mended (cuda_code.hpp): run that from the first time on.
-    if (stored && queue_.device().backend == "cuda" && from_cache(slot, DiskCache::instance())) return;
+    code_.store(DiskCache::instance(), bundle);
     keep(slot, std::move(bundle));
   }
 

@@ -59,22 +59,27 @@ LoadedBundle NativeCode::link(std::vector<char> object) const {
   return {std::move(bytes), std::move(bundle), std::move(executable)};
 }
 
-bool NativeCode::store(const DiskCache& cache, const LoadedBundle& bundle) const {
+LoadedBundle NativeCode::read_ptx(std::vector<char> content) const {
+  mend_target(content);
+  mark_executable(content);
+  limit_registers(content);
+  raise_target(content);
+  return read(std::move(content));
+}
+
+void NativeCode::store(const DiskCache& cache, const LoadedBundle& bundle) const {
   std::string why = "it comes without code";
   try {
-    std::vector<char> content = bundle.executable.ext_oneapi_get_content();
-    mend_target(content);
-    limit_registers(content);
+    const std::vector<char> content = bundle.executable.ext_oneapi_get_content();
     // Some bundles give a shell without code: look before it replaces anything.
     if (!read(content).executable.empty()) {
       cache.store(key_, content);
-      return true;
+      return;
     }
   } catch (const sycl::exception& error) {
     why = error.what();
   }
   verbose(Topic::kCompile, "{}: not cached, the runtime gives no native code for it: {}", source_.key.name, why);
-  return false;
 }
 
 LoadedBundle NativeCode::read(std::vector<char> content) const {

@@ -37,8 +37,11 @@ class NativeCode {
   [[nodiscard]] std::optional<LoadedBundle> load(const DiskCache& cache) const;
   /// \param object SYCLBIN in object state. \throws sycl::exception.
   [[nodiscard]] LoadedBundle link(std::vector<char> object) const;
-  /// Keeps the native code of a bundle, if the runtime gives it. \returns whether it does.
-  bool store(const DiskCache& cache, const LoadedBundle& bundle) const;
+  /// Mends PTX (cuda_code.hpp); a cache may keep the bytes of what comes out.
+  /// \param content SYCLBIN in object state. \throws sycl::exception.
+  [[nodiscard]] LoadedBundle read_ptx(std::vector<char> content) const;
+  /// Keeps the native code of a bundle, if the runtime gives it.
+  void store(const DiskCache& cache, const LoadedBundle& bundle) const;
 
  private:
   [[nodiscard]] LoadedBundle read(std::vector<char> content) const;

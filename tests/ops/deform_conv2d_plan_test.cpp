@@ -300,6 +300,15 @@ TEST(DeformConv2dVariants, GpusTakeTheTileThatFillsThem) {
     EXPECT_EQ(schedule.args.wide_input, 1);
     EXPECT_EQ(schedule.args.wide_output, 1);
   }
+  // As measured to be best on an H100: docs/performance.md.
+  device.matrix_f16.mma = device.matrix_f16.warpgroups = true;
+  EXPECT_EQ(chosen(64, 64, 128, DataType::kF16).variant.name, "tiled_128x64");
+  EXPECT_EQ(chosen(128, 64, 64, DataType::kF16).variant.name, "tiled_128x64");
+  EXPECT_EQ(chosen(128, 128, 64, DataType::kF16).variant.name, "tiled_64x128");
+  EXPECT_EQ(chosen(256, 64, 32, DataType::kF16).variant.name, "tiled_64x64");
+  EXPECT_EQ(chosen(256, 128, 32, DataType::kF16).variant.name, "tiled_64x128");
+  EXPECT_EQ(chosen(256, 256, 32, DataType::kF16).variant.name, "tiled_64x256");
+  EXPECT_EQ(chosen(512, 256, 16, DataType::kF16).variant.name, "tiled_64x128");
 }
 
 TEST(DeformConv2dVariants, DepthWiseTakesTheReference) {
