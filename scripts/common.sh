@@ -114,10 +114,12 @@ install_wheels() {
   return $status
 }
 
-# build_targets target...: configures when that was never done, then builds.
+# build_targets target...: configures when that was never done, then builds. Several sources at a time: most of the time would
+# go into the headers of SYCL, clang and OpenCV, once for each.
 build_targets() {
   [ -f "$build/build.ninja" ] ||
-    step "Configuring the build" cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release
+    step "Configuring the build" cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=ON \
+      -DCMAKE_UNITY_BUILD_BATCH_SIZE=6
   local title="Building"
   if ! ninja -C "$build" -n "$@" 2>/dev/null | grep -q 'no work to do'; then
     step "$title" cmake --build "$build" --target "$@"

@@ -41,6 +41,15 @@ def compiler_flags(entry):
     return tuple(flags)
 
 
+def sources(entry):
+    """The files of one line of compile_commands.json: itself, or what a unity source includes."""
+    file = pathlib.Path(entry["file"])
+    if "Unity" not in file.parts:
+        return [file]
+    included = (line.split('"')[1] for line in file.read_text().splitlines() if line.startswith("#include"))
+    return [pathlib.Path(name) for name in included]
+
+
 def units(only):
     """[(name, flags, files)]: the files of src/ by folder and flags, or each file of `only` by itself."""
     database = BUILD / "compile_commands.json"
@@ -48,10 +57,9 @@ def units(only):
         sys.exit(f"no {database}: run ./check or configure first")
     groups = {}
     for entry in json.loads(database.read_text()):
-        file = pathlib.Path(entry["file"])
-        if not file.is_relative_to(ROOT / "src") or (only and file not in only):
-            continue
-        groups.setdefault((file.parent, compiler_flags(entry)), []).append(file)
+        for file in sources(entry):
+            if file.is_relative_to(ROOT / "src") and (not only or file in only):
+                groups.setdefault((file.parent, compiler_flags(entry)), []).append(file)
     result = []
     for (folder, flags), files in groups.items():
         name = str(folder.relative_to(ROOT)).replace("/", "_")

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "cli/channel.hpp"
@@ -18,6 +17,7 @@
 #include "cli/results.hpp"
 #include "cli/table.hpp"
 #include "dcn/status.hpp"
+#include "support/files.hpp"
 
 namespace dcn::cli {
 namespace {
@@ -31,11 +31,6 @@ std::string message_of(const auto& action) {
     return error.what();
   }
   return "no error";
-}
-
-std::string content(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 class Files : public testing::Test {
@@ -61,12 +56,12 @@ TEST_F(Files, AFileHasItsNameOnlyWhenComplete) {
   }
   EXPECT_EQ(entries(), 0) << "what was not committed is gone";
   write_file(name.string(), "whole");
-  EXPECT_EQ(content(name), "whole");
+  EXPECT_EQ(test::read_file(name), "whole");
   {
     OutputFile file(name.string());
     file.write("other");
   }
-  EXPECT_EQ(content(name), "whole") << "the older file stays";
+  EXPECT_EQ(test::read_file(name), "whole") << "the older file stays";
   EXPECT_EQ(entries(), 1);
 }
 
@@ -75,7 +70,7 @@ TEST_F(Files, ALinkStaysALink) {
   fs::create_symlink(folder_ / "real.json", folder_ / "link.json");
   write_file((folder_ / "link.json").string(), "new");
   EXPECT_TRUE(fs::is_symlink(folder_ / "link.json"));
-  EXPECT_EQ(content(folder_ / "real.json"), "new");
+  EXPECT_EQ(test::read_file(folder_ / "real.json"), "new");
 }
 
 TEST_F(Files, AFullDiskIsNamed) {

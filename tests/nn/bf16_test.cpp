@@ -30,11 +30,11 @@ HostTensor load_picture(const std::filesystem::path& file, const centernet::Mode
   return picture;
 }
 
-struct Error {
+struct Deviation {
   double rms = 0, largest = 0;  ///< in standard deviations of the exact tensor
 };
 
-Error error_of(const HostTensor& tensor, const HostTensor& exact) {
+Deviation error_of(const HostTensor& tensor, const HostTensor& exact) {
   double mean = 0;
   double squares = 0;
   double variance = 0;
@@ -59,8 +59,8 @@ TEST_P(Bf16OfParityModels, ErrIsAtMostTwiceThatOfAPlainImplementation) {
   run(executor, shared_queue(), picture);
   for (const auto& [head, value] : model.network.outputs) {
     const HostTensor& expected = exact.at(static_cast<std::size_t>(value));
-    const Error ours = error_of(read_output(executor, shared_queue(), head), expected);
-    const Error theirs = error_of(plain.at(static_cast<std::size_t>(value)), expected);
+    const Deviation ours = error_of(read_output(executor, shared_queue(), head), expected);
+    const Deviation theirs = error_of(plain.at(static_cast<std::size_t>(value)), expected);
     EXPECT_LE(ours.rms, 2 * theirs.rms) << head;
     EXPECT_LE(ours.largest, 2 * theirs.largest) << head;
     EXPECT_GT(ours.rms, 1e-4) << head << " is too good for bf16: was it f32?";
@@ -78,7 +78,7 @@ TEST(Bf16, HeadsOfTheShippedModelStayCloseToF32) {
   run(f32, shared_queue(), picture);
   run(bf16, shared_queue(), picture);
   for (const auto& [head, value] : model.network.outputs) {
-    const Error error = error_of(read_output(bf16, shared_queue(), head), read_output(f32, shared_queue(), head));
+    const Deviation error = error_of(read_output(bf16, shared_queue(), head), read_output(f32, shared_queue(), head));
     std::printf("[   bf16   ] %-4s rms %.3f, largest %.3f of the standard deviation\n", head.c_str(), error.rms,
                 error.largest);
     EXPECT_LE(error.rms, 0.05) << head;

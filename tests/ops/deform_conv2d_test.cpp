@@ -17,8 +17,6 @@
 namespace dcn::test {
 namespace {
 
-constexpr double kTolerance = 3e-5;  // f32: of the largest value, as for the reference data
-
 /// The cases of a file, or the one line that DCN_TEST_CASE holds: failures print such a line.
 std::vector<DeformConv2dCase> cases_of(const std::string& name) {
   if (const char* line = std::getenv("DCN_TEST_CASE")) return {DeformConv2dCase::parse(line)};

@@ -10,6 +10,9 @@
 
 namespace dcn::test {
 
+/// What f32 results may miss, of the largest value, as for the reference data.
+inline constexpr double kTolerance = 3e-5;
+
 /// A case with sizes around those of vectors, register blocks, chunks and tiles.
 [[nodiscard]] inline DeformConv2dCase random_case(std::mt19937& generator) {
   const auto pick = [&](auto... values) {

@@ -2,13 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "dcn/device.hpp"
 #include "dcn/status.hpp"
 #include "runtime/cuda_code.hpp"
+#include "support/files.hpp"
 
 namespace dcn::test {
 namespace {
@@ -129,8 +128,7 @@ TEST(CudaBuiltins, AreWrittenAsTheCompilerCarriesThem) {
   std::filesystem::remove_all(root);
   const std::string path = install_cuda_builtins(root);
   EXPECT_EQ(path, root.string() + cuda_builtins_path());
-  std::ifstream file(path, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  const std::string content = read_file(path);
   ASSERT_GT(content.size(), 1U << 20);
   EXPECT_EQ(content.substr(0, 4), "BC\xc0\xde");
   EXPECT_TRUE(contains(content, "nvptx64-nvidia-cuda"));

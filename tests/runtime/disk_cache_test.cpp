@@ -4,30 +4,22 @@
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
 
 #include "child.hpp"
+#include "support/files.hpp"
 
 namespace dcn::runtime {
 namespace {
 
 namespace fs = std::filesystem;
+using test::read_file;
+using test::write_file;
 
 std::vector<char> bytes(std::size_t count, char seed) {
   std::vector<char> result(count);
   for (std::size_t i = 0; i < count; ++i) result[i] = static_cast<char>(seed + static_cast<char>(i * 7));
   return result;
-}
-
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write_file(const fs::path& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
 }
 
 std::size_t files_in(const fs::path& folder, std::string_view extension) {

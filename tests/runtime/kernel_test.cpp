@@ -4,8 +4,6 @@
 
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sycl/sycl.hpp>
 #include <thread>
 
@@ -16,11 +14,14 @@
 #include "runtime/prebuilt.hpp"
 #include "runtime/sycl_library.hpp"
 #include "runtime/verbose.hpp"
+#include "support/files.hpp"
 
 namespace dcn::runtime {
 namespace {
 
 namespace fs = std::filesystem;
+using test::read_file;
+using test::write_file;
 
 /// A queue whose context is new: nothing in this process's memory fits it.
 Queue stranger() {
@@ -45,15 +46,6 @@ fs::path new_entry(Make make) {
     if (std::find(before.begin(), before.end(), path) == before.end()) return path;
   }
   return {};
-}
-
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write_file(const fs::path& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
 }
 
 TEST(GetKernel, CompiledThenFromMemoryThenFromDisk) {

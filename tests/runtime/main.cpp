@@ -7,9 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -20,6 +18,7 @@
 #include "kernels.hpp"
 #include "runtime/disk_cache.hpp"
 #include "runtime/kernel.hpp"
+#include "support/files.hpp"
 
 namespace dcn::test {
 
@@ -31,11 +30,6 @@ namespace fs = std::filesystem;
 fs::path& root() {
   static auto* path = new fs::path;
   return *path;
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 using Arguments = std::vector<std::string>;
