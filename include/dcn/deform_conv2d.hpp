@@ -65,6 +65,9 @@ struct DeformConv2dDesc {
   /// make them, which read several times faster then; without room for one picture they read the tensors as they are.
   std::size_t staging_bytes = std::size_t{64} << 20U;
   bool force_wide_index = false;  ///< 64-bit index arithmetic although the sizes do not need it
+  /// Tiled variants: among how many work-groups a tile's channels are divided, if there are so many; 0: the plan
+  /// chooses.
+  int force_splits = 0;
 };
 
 /// A checked, planned call: chooses the variant, packs weights once, then runs any number of times with no allocation.

@@ -17,11 +17,16 @@ struct Bilinear {
   float weight[4];                 ///< of the corners, row by row, times the mask
 };
 
-/// \param valid    whether there is such a sample at all
-/// \param mask_at  element of args.mask, which may be null
+/// An element of args.mask, which may be null: 1 then.
 template <typename Args>
-DCN_INLINE Bilinear place(const Args& args, float y, float x, bool valid, Index mask_at) {
-  const auto* mask = static_cast<const Element*>(args.mask);
+DCN_INLINE float read_mask(const Args& args, Index at) {
+  return args.mask == nullptr ? 1.0f : load(static_cast<const Element*>(args.mask)[at]);
+}
+
+/// \param valid  whether there is such a sample at all
+/// \param mask   what read_mask() gave
+template <typename Args>
+DCN_INLINE Bilinear place(const Args& args, float y, float x, bool valid, float mask) {
   const float height = static_cast<float>(args.height);
   const float width = static_cast<float>(args.width);
   Bilinear at;
@@ -29,9 +34,8 @@ DCN_INLINE Bilinear place(const Args& args, float y, float x, bool valid, Index 
   at.inside = valid & (y > -1.0f) & (x > -1.0f) & (y < height) & (x < width);
   y = at.inside ? y : 0.0f;
   x = at.inside ? x : 0.0f;
-  at.factor = 1.0f;
-  if (mask != nullptr) {
-    at.factor = load(mask[mask_at]);
+  at.factor = mask;
+  if (args.mask != nullptr) {
     if (args.mask_is_logit) at.factor = 1.0f / (1.0f + sycl::exp(-at.factor));
     at.factor = at.inside ? at.factor : 0.0f;
   }

@@ -31,4 +31,8 @@ struct Conv2dArgs {
   int steps_per_group;
   int wide_input;
   int wide_output;
+  int block_shift, blocks_across, blocks_down;
+  int splits;
+  int* arrived;
+  void* partial;
 };

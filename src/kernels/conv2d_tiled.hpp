@@ -11,15 +11,17 @@ struct WindowSampler {
   struct Fetched {
     Pack pack;
   };
+  struct Reading {};
 
   const Conv2dArgs& args;
   OutputPixel pixel;
 
-  DCN_INLINE WindowSampler(const Conv2dArgs& of, Index id)
-      : args(of), pixel(find_output_pixel(of, of.output_stride, 0, of.batch, id)) {}
+  DCN_INLINE WindowSampler(const Conv2dArgs& of, const OutputPlace& place)
+      : args(of), pixel(find_output_pixel(of, of.output_stride, 0, place)) {}
 
   [[nodiscard]] DCN_INLINE int cut_end(int, int last) const { return last; }
-  [[nodiscard]] DCN_INLINE Position locate(int tap, int) const {
+  [[nodiscard]] DCN_INLINE Reading read(int, int) const { return {}; }
+  [[nodiscard]] DCN_INLINE Position locate(int tap, const Reading&) const {
     const int tap_y = tap / args.kernel_w;
     const int y = pixel.y + tap_y * args.dilation_h;
     const int x = pixel.x + (tap - tap_y * args.kernel_w) * args.dilation_w;
@@ -32,14 +34,14 @@ struct WindowSampler {
     const auto* input = static_cast<const Element*>(args.input);
     const auto* zeros = static_cast<const Element*>(args.zeros);
     const Index at = position.at;
-    const Element* from = (at >= 0) & (channel < end) ? input + at + channel : zeros;
+    const Element* from = (at >= 0) & (kWholeSteps || channel < end) ? input + at + channel : zeros;
     fetched.pack = *reinterpret_cast<const Pack*>(from);
   }
   [[nodiscard]] DCN_INLINE StagePack blend(const Position&, const Fetched& fetched) const {
-    StagePack staged;
+    float value[kVector];
 #pragma unroll
-    for (int c = 0; c < kVector; ++c) staged.value[c] = stage(load(fetched.pack.value[c]));
-    return staged;
+    for (int c = 0; c < kVector; ++c) value[c] = load(fetched.pack.value[c]);
+    return stage_pack(value);
   }
   [[nodiscard]] DCN_INLINE float element(const Position& position, int channel, int end) const {
     if ((position.at < 0) | (channel >= end)) return 0.0f;
@@ -62,7 +64,7 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
       args, reinterpret_cast<unsigned char*>(local.get_multi_ptr<sycl::access::decorated::no>().get()));
 }
 
-/// One work-item per element of the packed weights, then of the packed bias.
+/// See pack_weights().
 extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void conv2d_tiled_pack(ConvPackArgs args) {
   pack_weights(args);
 }

@@ -43,6 +43,11 @@ struct DeformConv2dArgs {
   int steps_per_group;  ///< of the walk over taps and channels
   int wide_input;       ///< channels lie side by side, and every 16 bytes of them are aligned and of one cut
   int wide_output;      ///< the same of the output, whose slices are whole
+  int block_shift;      ///< log2 of the columns of a tile, which is a block; below 0: output pixels one after another
+  int blocks_across, blocks_down;  ///< of a picture
+  int splits;                      ///< work-groups of a tile, each with some of its channels
+  int* arrived;                    ///< splits: of each tile, 0 before and after a run
+  void* partial;                   ///< splits: f32 [tiles][splits][tile's pixels][tile's outputs]
 };
 static_assert(sizeof(DeformConv2dArgs) <= 1024, "argument space of some devices");
 

@@ -168,7 +168,7 @@ inline void locate_corners(const DeformConv2dBackwardFusedArgs& fused, const Til
     const int m = base + lane;
     const float y = tile.pixel_y[m] + shift_y + load(offset[tile.pixel_offset[m] + dy_channel]);
     const float x = tile.pixel_x[m] + shift_x + load(offset[tile.pixel_offset[m] + dx_channel]);
-    const Bilinear at = place(args, y, x, m < tile.valid, tile.pixel_mask[m] + mask_channel);
+    const Bilinear at = place(args, y, x, m < tile.valid, read_mask(args, tile.pixel_mask[m] + mask_channel));
     const Index row = static_cast<Index>(at.row);
     const Index column = static_cast<Index>(at.column);
     const Element* corner = input + (row * step_y + column * step_x);

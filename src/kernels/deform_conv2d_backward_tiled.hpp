@@ -93,9 +93,9 @@ DCN_INLINE void locate_tile(const DeformConv2dBackwardTiledArgs& tiled, const Ti
                             int slice_in_launch, Index first_pixel, int tap, int thread) {
   if (thread >= kPixels) return;
   const DeformConv2dBackwardArgs& args = tiled.call;
-  const Pixel pixel =
-      find_pixel(args, args.grad_output_stride, tiled.first_picture, tiled.pictures, first_pixel + thread);
-  const Sample sample = locate(args, pixel, tap, slice.deformable_group);
+  const Pixel pixel = find_pixel(args, args.grad_output_stride, tiled.first_picture,
+                                 locate_output(args, tiled.pictures, first_pixel + thread));
+  const Sample sample = locate(args, pixel, tap, read_tap(args, pixel, tap, slice.deformable_group));
   const Index step_y = static_cast<Index>(tiled.input_sum_step[1]);
   const Index step_x = static_cast<Index>(tiled.input_sum_step[2]);
   const Index target = pixel.picture * static_cast<Index>(tiled.input_sum_step[0]) + sample.row * step_y +

@@ -131,7 +131,7 @@ inline void locate_corners(const DeformConv2dArgs& args, const Tile& tile, int t
     const int m = base + lane;
     const float y = tile.pixel_y[m] + shift_y + load(offset[tile.pixel_offset[m] + dy_channel]);
     const float x = tile.pixel_x[m] + shift_x + load(offset[tile.pixel_offset[m] + dx_channel]);
-    const Bilinear at = place(args, y, x, m < tile.valid, tile.pixel_mask[m] + mask_channel);
+    const Bilinear at = place(args, y, x, m < tile.valid, read_mask(args, tile.pixel_mask[m] + mask_channel));
     const Element* corner =
         input + (tile.pixel_input[m] + static_cast<Index>(at.row) * step_y + static_cast<Index>(at.column) * step_x);
     tile.corner[0 * tile.pixels + m] = at.top_left ? corner : zeros;

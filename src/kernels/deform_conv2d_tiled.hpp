@@ -18,8 +18,8 @@ struct BilinearSampler {
   const DeformConv2dArgs& args;
   Pixel pixel;
 
-  DCN_INLINE BilinearSampler(const DeformConv2dArgs& of, Index id)
-      : args(of), pixel(find_pixel(of, of.output_stride, 0, of.batch, id)) {}
+  DCN_INLINE BilinearSampler(const DeformConv2dArgs& of, const OutputPlace& place)
+      : args(of), pixel(find_pixel(of, of.output_stride, 0, place)) {}
 
   [[nodiscard]] DCN_INLINE int deformable_channels() const {
     return static_cast<int>(args.in_channels) / args.deformable_groups;
@@ -28,8 +28,11 @@ struct BilinearSampler {
     const int next = (channel / deformable_channels() + 1) * deformable_channels();
     return next < last ? next : last;
   }
-  [[nodiscard]] DCN_INLINE Position locate(int tap, int channel) const {
-    const Sample sample = ::locate(args, pixel, tap, channel / deformable_channels());
+  [[nodiscard]] DCN_INLINE Reading read(int tap, int channel) const {
+    return read_tap(args, pixel, tap, channel / deformable_channels());
+  }
+  [[nodiscard]] DCN_INLINE Position locate(int tap, const Reading& reading) const {
+    const Sample sample = ::locate(args, pixel, tap, reading);
     return {sample.corners, sample.weights};
   }
   DCN_INLINE void fetch(const Position& position, int channel, int end, Fetched& fetched) const {
@@ -39,19 +42,19 @@ struct BilinearSampler {
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const Index at = corners.at[j];
-      const Element* from = (at >= 0) & (channel < end) ? input + at + channel : zeros;
+      const Element* from = (at >= 0) & (kWholeSteps || channel < end) ? input + at + channel : zeros;
       fetched.corner[j] = *reinterpret_cast<const Pack*>(from);
     }
   }
   [[nodiscard]] DCN_INLINE StagePack blend(const Position& position, const Fetched& fetched) const {
     const Weights weights = position.weights;
-    StagePack staged;
+    float value[kVector];
 #pragma unroll
     for (int c = 0; c < kVector; ++c) {
-      staged.value[c] = stage(weigh(weights, load(fetched.corner[0].value[c]), load(fetched.corner[1].value[c]),
-                                    load(fetched.corner[2].value[c]), load(fetched.corner[3].value[c])));
+      value[c] = weigh(weights, load(fetched.corner[0].value[c]), load(fetched.corner[1].value[c]),
+                       load(fetched.corner[2].value[c]), load(fetched.corner[3].value[c]));
     }
-    return staged;
+    return stage_pack(value);
   }
   [[nodiscard]] DCN_INLINE float element(const Position& position, int channel, int end) const {
     const auto* input = static_cast<const Element*>(args.input);
@@ -79,7 +82,7 @@ extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<2>))
       args, reinterpret_cast<unsigned char*>(local.get_multi_ptr<sycl::access::decorated::no>().get()));
 }
 
-/// One work-item per element of the packed weights, then of the packed bias.
+/// See pack_weights().
 extern "C" SYCL_EXT_ONEAPI_FUNCTION_PROPERTY((syclexp::nd_range_kernel<1>)) void deform_conv2d_tiled_pack(
     ConvPackArgs args) {
   pack_weights(args);

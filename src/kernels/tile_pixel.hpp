@@ -18,21 +18,36 @@ struct OutputPixel {
   int y, x;  ///< of tap (0, 0) in the input
 };
 
-/// \param output_stride of the tensor whose pixels these are.
-/// \param id  counts from the first output pixel of the `pictures` pictures from `first_picture` on.
+/// Where an output pixel is.
+struct OutputPlace {
+  bool valid;
+  Index picture, row, column;
+};
+
+/// \param id  counts from the first output pixel of `pictures` pictures on.
 template <typename Args>
-DCN_INLINE OutputPixel find_output_pixel(const Args& args, const long long (&output_stride)[4], long long first_picture,
-                                         long long pictures, Index id) {
-  const Index pixels = static_cast<Index>(pictures * args.out_height * args.out_width);
-  OutputPixel pixel;
-  pixel.valid = id < pixels;
-  id = pixel.valid ? id : 0;
+DCN_INLINE OutputPlace locate_output(const Args& args, long long pictures, Index id) {
+  OutputPlace place;
+  place.valid = id < static_cast<Index>(pictures * args.out_height * args.out_width);
+  id = place.valid ? id : 0;
   const Index width = static_cast<Index>(args.out_width);
   const Index height = static_cast<Index>(args.out_height);
   const Index line = id / width;
-  pixel.column = id - line * width;
-  pixel.picture = line / height;
-  pixel.row = line - pixel.picture * height;
+  place.column = id - line * width;
+  place.picture = line / height;
+  place.row = line - place.picture * height;
+  return place;
+}
+
+/// \param output_stride of the tensor whose pixels these are.
+template <typename Args>
+DCN_INLINE OutputPixel find_output_pixel(const Args& args, const long long (&output_stride)[4], long long first_picture,
+                                         const OutputPlace& place) {
+  OutputPixel pixel;
+  pixel.valid = place.valid;
+  pixel.column = place.column;
+  pixel.picture = place.picture;
+  pixel.row = place.row;
   const Index n = pixel.picture + static_cast<Index>(first_picture);
   pixel.input = n * static_cast<Index>(args.input_stride[0]);
   pixel.output = n * static_cast<Index>(output_stride[0]) + pixel.row * static_cast<Index>(output_stride[2]) +

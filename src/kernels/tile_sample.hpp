@@ -23,8 +23,8 @@ struct Pixel : OutputPixel {
 /// As find_output_pixel().
 template <typename Args>
 DCN_INLINE Pixel find_pixel(const Args& args, const long long (&output_stride)[4], long long first_picture,
-                            long long pictures, Index id) {
-  const OutputPixel at = find_output_pixel(args, output_stride, first_picture, pictures, id);
+                            const OutputPlace& place) {
+  const OutputPixel at = find_output_pixel(args, output_stride, first_picture, place);
   const Index n = at.picture + static_cast<Index>(first_picture);
   Pixel pixel;
   static_cast<OutputPixel&>(pixel) = at;
@@ -45,22 +45,32 @@ struct Sample {
   bool inside;         ///< at least one corner lies in the picture
 };
 
-/// A corner outside of the picture is marked: multiplying by a zero weight would let a NaN of an unrelated element
-/// through.
+/// What the tensors say of one tap of one pixel.
+struct Reading {
+  float dy, dx;
+  float mask;
+};
+
 template <typename Args>
-DCN_INLINE Sample locate(const Args& args, const Pixel& pixel, int tap, int deformable_group) {
+DCN_INLINE Reading read_tap(const Args& args, const Pixel& pixel, int tap, int deformable_group) {
   const int taps = args.kernel_h * args.kernel_w;
-  const int tap_y = tap / args.kernel_w;
-  const int tap_x = tap - tap_y * args.kernel_w;
   const auto* offset = static_cast<const Element*>(args.offset);
   const Index dy_at = pixel.offset + static_cast<Index>(deformable_group * 2 * taps + 2 * tap) *
                                          static_cast<Index>(args.offset_stride[1]);
-  const float y = static_cast<float>(pixel.y + tap_y * args.dilation_h) + load(offset[dy_at]);
-  const float x = static_cast<float>(pixel.x + tap_x * args.dilation_w) +
-                  load(offset[dy_at + static_cast<Index>(args.offset_stride[1])]);
   const Index mask_channel = static_cast<Index>(deformable_group * taps + tap);
-  const Bilinear at =
-      place(args, y, x, pixel.valid, pixel.mask + mask_channel * static_cast<Index>(args.mask_stride[1]));
+  return {load(offset[dy_at]), load(offset[dy_at + static_cast<Index>(args.offset_stride[1])]),
+          read_mask(args, pixel.mask + mask_channel * static_cast<Index>(args.mask_stride[1]))};
+}
+
+/// A corner outside of the picture is marked: multiplying by a zero weight would let a NaN of an unrelated element
+/// through.
+template <typename Args>
+DCN_INLINE Sample locate(const Args& args, const Pixel& pixel, int tap, const Reading& reading) {
+  const int tap_y = tap / args.kernel_w;
+  const int tap_x = tap - tap_y * args.kernel_w;
+  const float y = static_cast<float>(pixel.y + tap_y * args.dilation_h) + reading.dy;
+  const float x = static_cast<float>(pixel.x + tap_x * args.dilation_w) + reading.dx;
+  const Bilinear at = place(args, y, x, pixel.valid, reading.mask);
   const Index step_y = static_cast<Index>(args.input_stride[2]);
   const Index step_x = static_cast<Index>(args.input_stride[3]);
   Sample sample;

@@ -16,6 +16,13 @@ DCN_INLINE Stage stage(float value) {
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded) : "f"(value));
   return rounded;
 }
+#define DCN_STAGES_PAIRS
+/// Two at once: the compiler (2026.2) does not find that instruction by itself.
+DCN_INLINE unsigned stage_pair(float low, float high) {
+  unsigned rounded;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(rounded) : "f"(high), "f"(low));
+  return rounded;
+}
 #else
 using Stage = float;
 /// To the nearest tf32: what lies below its last bit is cut off by the units. Infinities and NaN stay what they are.

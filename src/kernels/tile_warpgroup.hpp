@@ -8,18 +8,19 @@
 #include "deform_common.hpp"
 
 constexpr int kStagePad = 0;  ///< rows of 128 bytes, whose packs are swizzled instead
-constexpr int kSumPad = 4;
-constexpr int kWarpgroups = 2;
+constexpr int kSumPad = 8;    ///< pairs of four rows lie in different banks
+constexpr int kWarpgroups = DCN_ROW_TEAMS * DCN_COLUMN_TEAMS / 4;
 constexpr int kWarpgroup = 4 * DCN_LANES;
 constexpr int kBlockRows = 64;
-constexpr int kColumnTeams = DCN_PIXELS / kBlockRows >= kWarpgroups ? 1 : kWarpgroups;
+constexpr int kRowTeams = DCN_PIXELS / kBlockRows;
+constexpr int kColumnTeams = kWarpgroups / kRowTeams;
 constexpr int kTeamColumns = DCN_OUTPUTS / kColumnTeams;
 constexpr int kBlockColumns = kTeamColumns < 64 ? kTeamColumns : 64;
 constexpr int kColumnBlocks = kTeamColumns / kBlockColumns;
 constexpr int kBlockBytes = 32;  ///< of depth of one instruction
 constexpr int kRowBytes = 128;
 static_assert(DCN_LANES == 32 && DCN_DEPTH * sizeof(Stage) == kRowBytes && kBlockColumns % 32 == 0);
-static_assert(DCN_PIXELS == kBlockRows * kWarpgroups / kColumnTeams);
+static_assert(kRowTeams * kColumnTeams == kWarpgroups);
 
 /// Element of [rows][DCN_DEPTH], as the units read it: the 16-byte packs of a row lie in another order in each of eight
 /// rows, so that a column of packs is in all banks.
@@ -100,11 +101,16 @@ DCN_INLINE void publish() {
   asm volatile("cp.async.wait_all;" DCN_SM_90A "fence.proxy.async.shared::cta;\n" ::: "memory");
 }
 
+template <typename Group>
+DCN_INLINE void synchronize(Group) {
+  asm volatile("bar.sync 0;" ::: "memory");
+}
+
 /// Begins sums += column [DCN_PIXELS][DCN_DEPTH] * weight, for the part of the tile that is this warpgroup's.
 DCN_INLINE void begin_multiply(int thread, const Stage* column, const Stage* weight, Sums& sums) {
   const int warpgroup = thread / kWarpgroup;
-  const int row = kColumnTeams == 1 ? warpgroup * kBlockRows : 0;
-  const int first = kColumnTeams == 1 ? 0 : warpgroup * kTeamColumns;
+  const int row = warpgroup / kColumnTeams * kBlockRows;
+  const int first = warpgroup % kColumnTeams * kTeamColumns;
   const unsigned long long rows = describe_rows(local_address(column) + row * kRowBytes);
   const unsigned long long columns = describe_rows(local_address(weight) + first * kRowBytes);
   asm volatile(DCN_STOP_UNLESS_SM_90A DCN_SM_90A "wgmma.fence.sync.aligned;\n" ::: "memory");
@@ -141,14 +147,17 @@ DCN_INLINE void begin_weights(Stage* to, const Stage* from, int thread) {
 DCN_INLINE void put(sycl::sub_group, int, int thread, const Sums& sums, float* to) {
   const int warpgroup = thread / kWarpgroup;
   const int lane = thread % DCN_LANES;
-  const int row = (kColumnTeams == 1 ? warpgroup * kBlockRows : 0) + thread % kWarpgroup / DCN_LANES * 16 + lane / 4;
-  const int column = (kColumnTeams == 1 ? 0 : warpgroup * kTeamColumns) + lane % 4 * 2;
+  const int row = warpgroup / kColumnTeams * kBlockRows + thread % kWarpgroup / DCN_LANES * 16 + lane / 4;
+  const int column = warpgroup % kColumnTeams * kTeamColumns + lane % 4 * 2;
+  struct alignas(8) Pair {
+    float value[2];
+  };
 #pragma unroll
   for (int j = 0; j < kColumnBlocks; ++j) {
 #pragma unroll
-    for (int c = 0; c < kBlockColumns / 2; ++c) {
-      to[(row + c % 4 / 2 * 8) * (DCN_OUTPUTS + kSumPad) + column + j * kBlockColumns + c / 4 * 8 + c % 2] =
-          sums.value[j][c];
+    for (int c = 0; c < kBlockColumns / 2; c += 2) {
+      const int at = (row + c % 4 / 2 * 8) * (DCN_OUTPUTS + kSumPad) + column + j * kBlockColumns + c / 4 * 8;
+      *reinterpret_cast<Pair*>(to + at) = {{sums.value[j][c], sums.value[j][c + 1]}};
     }
   }
 }

@@ -65,11 +65,15 @@ void check(const Conv2dDesc& desc) {
 
 TiledProblem tiled_problem(const Conv2dDesc& desc, const DeviceFacts& device) {
   const TensorView& output = desc.output;
+  const std::int64_t chunks = div_up(desc.weight.sizes[1], std::int64_t{tiled_depth(desc.input.type)});
   return {.type = desc.input.type,
           .matrix = matrix_shape(desc.input.type, desc.allow_tf32, device),
           .pixels = output.sizes[0] * output.sizes[2] * output.sizes[3],
           .groups = desc.params.groups,
           .outputs = desc.weight.sizes[0] / desc.params.groups,
+          .steps = chunks * desc.params.kernel_h * desc.params.kernel_w,
+          .chunks = static_cast<int>(chunks),
+          .force_splits = desc.force_splits,
           .position_bytes = window_bytes(IndexWidth::k64),
           .sample_cost = 2.0};
 }
@@ -136,7 +140,7 @@ runtime::KernelRequest request(const Conv2dSchedule& schedule, DataType type, bo
   request.source = "conv2d_tiled.hpp";
   request.entry = pack ? "conv2d_tiled_pack" : "conv2d_tiled";
   request.macros.emplace_back("DCN_LANES", std::to_string(schedule.lanes));
-  add_tile_macros(schedule.variant.tile, schedule.depth, schedule.matrix, request);
+  add_tile_macros(schedule.variant.tile, schedule.depth, schedule.whole_steps, schedule.matrix, schedule.ptx, request);
   return request;
 }
 
@@ -181,6 +185,11 @@ Conv2dSchedule plan_conv2d(const Conv2dDesc& desc, const DeviceFacts& device) {
   schedule.packed_weight_elements = static_cast<std::size_t>(packed);
   schedule.packed_bias_elements = static_cast<std::size_t>(groups * slices * width);
   if (tiled) {
+    set_blocks(schedule.args, tile.pixels);
+    schedule.tiles = count_tiles(schedule.args, tile.pixels);
+    schedule.args.splits = choose_splits(tile, tiled_problem(desc, device), device);
+    schedule.ptx = device.ptx;
+    schedule.whole_steps = channels % schedule.depth == 0;
     schedule.args.wide_input = is_wide(desc.input, channels) ? 1 : 0;
     schedule.args.wide_output = is_wide(desc.output, std::gcd(outputs, width)) ? 1 : 0;
     schedule.local_bytes = tiled_local_bytes(tile, window_bytes(schedule.index), schedule.depth, schedule.matrix, type);
@@ -197,6 +206,9 @@ Conv2dPlan::Conv2dPlan(Queue queue, const Conv2dDesc& desc)
   bias_ = DeviceBuffer(queue_, schedule_.packed_bias_elements * sizeof(float));
   zeros_ = DeviceBuffer(queue_, 16);
   queue_.fill(zeros_.data(), 0, zeros_.bytes());
+  if (schedule_.variant.kernel == ConvKernel::kTiled) {
+    splits_ = SplitSums(queue_, schedule_.variant.tile, schedule_.tiles * schedule_.panels, schedule_.args.splits);
+  }
 }
 
 void Conv2dPlan::set_weights(const TensorView& weight, const std::optional<TensorView>& bias) {
@@ -225,8 +237,12 @@ void Conv2dPlan::set_weights(const TensorView& weight, const std::optional<Tenso
   pack.deformable_groups = 1;
   pack.panels_per_group = args.slices_per_group;
   pack.steps_per_group = args.steps_per_group;
-  runtime::launch(queue_, pack_,
-                  runtime::range_elements(schedule_.packed_weight_elements + schedule_.packed_bias_elements), pack);
+  // The tiled kernel's takes 16 bytes of packed weights at a time.
+  const std::size_t at_a_time =
+      schedule_.variant.kernel == ConvKernel::kTiled ? 16 / size_of(schedule_.packed_type) : 1;
+  runtime::launch(
+      queue_, pack_,
+      runtime::range_elements(schedule_.packed_weight_elements / at_a_time + schedule_.packed_bias_elements), pack);
 }
 
 void Conv2dPlan::run(const void* input, const void* residual, void* output) const {
@@ -250,8 +266,9 @@ void Conv2dPlan::run(const void* input, const void* residual, void* output) cons
       args.wide_output != 0 && is_aligned(output) && (residual == nullptr || is_aligned(residual)) ? 1 : 0;
   const ConvTile& tile = schedule_.variant.tile;
   const auto threads = static_cast<std::size_t>(tile.row_teams * tile.column_teams * schedule_.lanes);
-  const std::size_t tiles = runtime::div_up(schedule_.pixels, static_cast<std::size_t>(tile.pixels));
-  runtime::launch(queue_, kernel_, runtime::range_2d({schedule_.panels, tiles}, {1, threads}), args,
+  splits_.give(args);
+  const std::size_t panels = schedule_.panels * static_cast<std::size_t>(args.splits);
+  runtime::launch(queue_, kernel_, runtime::range_2d({panels, schedule_.tiles}, {1, threads}), args,
                   schedule_.local_bytes);
 }
 

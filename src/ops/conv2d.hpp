@@ -18,6 +18,7 @@
 #include "ops/conv_tile.hpp"
 #include "ops/device_facts.hpp"
 #include "ops/index_width.hpp"
+#include "ops/split_sums.hpp"
 
 namespace dcn::ops {
 
@@ -41,6 +42,7 @@ struct Conv2dDesc {
   Activation activation = Activation::kNone;
   bool allow_tf32 = false;         ///< f32 may be multiplied on matrix units in tf32
   bool force_wide_index = false;   ///< tests
+  int force_splits = 0;            ///< as DeformConv2dDesc's
   std::string force_variant = {};  ///< one of conv2d_variant_list() by name
 };
 
@@ -62,7 +64,10 @@ struct Conv2dSchedule {
   int lanes = 0;      ///< tiled
   int depth = 0;      ///< tiled: channels of one step
   std::size_t pixels = 0;
-  std::size_t panels = 0;  ///< slices of the output channels, of all groups
+  std::size_t tiles = 0;     ///< tiled: of all pictures
+  std::size_t panels = 0;    ///< slices of the output channels, of all groups
+  bool ptx = false;          ///< tiled: as DeviceFacts has it
+  bool whole_steps = false;  ///< tiled: every channel of every step exists
   std::size_t local_bytes = 0;
   std::size_t packed_weight_elements = 0;
   DataType packed_type = DataType::kF32;
@@ -95,6 +100,7 @@ class Conv2dPlan {
   Conv2dSchedule schedule_;
   runtime::Kernel kernel_, pack_;
   DeviceBuffer weight_, bias_, zeros_;
+  SplitSums splits_;
 };
 
 }  // namespace dcn::ops

@@ -17,21 +17,23 @@ namespace dcn::ops {
 
 /// What one work-group computes, and how its sub-groups share that.
 struct ConvTile {
-  std::string_view name;  ///< of the variant: output pixels x output channels
+  std::string_view name;  ///< of the variant: output pixels x output channels, and sub-groups where that is not all
   int pixels = 0;
   int outputs = 0;
   int row_teams = 0;
   int column_teams = 0;
-  int registers = 0;   ///< of a work-item on NVIDIA's matrix units (kernels/registers.hpp); 0: any number
+  int registers = 0;   ///< of a work-item where units multiply for one sub-group (kernels/registers.hpp); 0: any number
   bool ahead = false;  ///< reads the next step's input before it multiplies: for tiles too large to share a unit
-  int warpgroup_registers = ahead ? 0 : 128;  ///< where by_warpgroups()
+  int warpgroup_registers = ahead ? 0 : 128;                    ///< where by_warpgroups()
+  int plain_registers = pixels * outputs > 128 * 64 ? 0 : 128;  ///< with multiply-adds: two work-groups share a unit
 };
 
 inline constexpr std::array kConvTiles{
     ConvTile{"tiled_128x32", 128, 32, 8, 1},     ConvTile{"tiled_128x64", 128, 64, 4, 2},
-    ConvTile{"tiled_64x64", 64, 64, 4, 2, 80},   ConvTile{"tiled_128x128", 128, 128, 4, 2, 0, true},
-    ConvTile{"tiled_64x128", 64, 128, 2, 4, 80}, ConvTile{"tiled_32x128", 32, 128, 2, 4, 80},
-    ConvTile{"tiled_64x256", 64, 256, 2, 4},     ConvTile{"tiled_32x256", 32, 256, 2, 4},
+    ConvTile{"tiled_64x64", 64, 64, 4, 2, 80},   ConvTile{"tiled_64x64_by_4", 64, 64, 4, 1},
+    ConvTile{"tiled_64x128", 64, 128, 2, 4, 80}, ConvTile{"tiled_128x128", 128, 128, 4, 2, 0, true},
+    ConvTile{"tiled_64x256", 64, 256, 2, 4},     ConvTile{"tiled_32x128", 32, 128, 2, 4, 80},
+    ConvTile{"tiled_32x256", 32, 256, 2, 4},
 };
 
 /// What the choice of a tile depends on.
@@ -40,7 +42,10 @@ struct TiledProblem {
   MatrixShape matrix{};
   std::int64_t pixels = 0;  ///< output pixels of all pictures
   std::int64_t groups = 1;
-  std::int64_t outputs = 0;        ///< output channels of a group
+  std::int64_t outputs = 0;  ///< output channels of a group
+  std::int64_t steps = 1;    ///< of a work-group that walks all channels
+  int chunks = 1;            ///< tiled_depth() channels at a time, of those that share their positions; the fewest
+  int force_splits = 0;      ///< what choose_splits() gives, if there are so many chunks; 0: it chooses
   std::size_t position_bytes = 0;  ///< that the sampler keeps of a tap and pixel, with 64-bit indices
   double sample_cost = 0;          ///< of a pixel, as choose_conv_tile() counts
 };
@@ -50,6 +55,10 @@ struct TiledProblem {
 
 /// The tile with the least estimated time on a GPU; null when none can be used.
 [[nodiscard]] const ConvTile* choose_conv_tile(const TiledProblem& problem, const DeviceFacts& device);
+
+/// Among how many work-groups the channels of a tile are divided, so that few tiles fill the device: 1 or more, with
+/// the least estimated time. At most one work-group a unit: what they hold in memory has a bound.
+[[nodiscard]] int choose_splits(const ConvTile& tile, const TiledProblem& problem, const DeviceFacts& device);
 
 /// Whether the units of four sub-groups multiply such a tile together.
 [[nodiscard]] bool by_warpgroups(const ConvTile& tile, const MatrixShape& matrix);
@@ -65,7 +74,36 @@ struct TiledProblem {
                                             const MatrixShape& matrix, DataType type);
 
 /// The macros of tile_conv.hpp but for DCN_LANES and those of deform_common.hpp.
-void add_tile_macros(const ConvTile& tile, int depth, const MatrixShape& matrix, runtime::KernelRequest& request);
+/// \param whole_steps  every channel of every step exists.
+/// \param ptx  as DeviceFacts has it.
+void add_tile_macros(const ConvTile& tile, int depth, bool whole_steps, const MatrixShape& matrix, bool ptx,
+                     runtime::KernelRequest& request);
+
+/// How a picture is cut into blocks of output pixels, each a tile: a square one samples less of the input than a line.
+struct TileBlocks {
+  int shift =
+      -1;  ///< log2 of a block's columns; -1: no blocks, tiles take pixels one after another through all pictures
+  int across = 0, down = 0;  ///< of a picture
+};
+
+/// The squarest blocks of which there are hardly more than tiles without blocks.
+[[nodiscard]] TileBlocks choose_blocks(std::int64_t pictures, std::int64_t height, std::int64_t width, int pixels);
+[[nodiscard]] std::int64_t count_tiles(const TileBlocks& blocks, std::int64_t pictures, std::int64_t height,
+                                       std::int64_t width, int pixels);
+
+/// \param args  DeformConv2dArgs or Conv2dArgs with its sizes.
+template <typename Args>
+void set_blocks(Args& args, int pixels) {
+  const TileBlocks blocks = choose_blocks(args.batch, args.out_height, args.out_width, pixels);
+  args.block_shift = blocks.shift;
+  args.blocks_across = blocks.across;
+  args.blocks_down = blocks.down;
+}
+template <typename Args>
+[[nodiscard]] std::size_t count_tiles(const Args& args, int pixels) {
+  return static_cast<std::size_t>(count_tiles(TileBlocks{args.block_shift, args.blocks_across, args.blocks_down},
+                                              args.batch, args.out_height, args.out_width, pixels));
+}
 
 /// Whether a tiled kernel may read (write) a tensor [N, channels, H, W] 16 bytes at a time, its address aside:
 /// channels lie side by side, and no 16 bytes hold channels of two cuts of `cut` channels.

@@ -12,6 +12,7 @@
 #include "ops/channels_last.hpp"
 #include "ops/check.hpp"
 #include "ops/deform_conv2d_plan.hpp"
+#include "ops/split_sums.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/verbose.hpp"
@@ -35,7 +36,8 @@ runtime::KernelRequest request(const DeformConv2dSchedule& schedule, DataType ty
   request.macros.emplace_back("DCN_LANES", std::to_string(schedule.lanes));
   if (schedule.variant.kernel == Kernel::kTiled) {
     request.source = "deform_conv2d_tiled.hpp";
-    ops::add_tile_macros(schedule.variant.tile, schedule.chunk, schedule.matrix, request);
+    ops::add_tile_macros(schedule.variant.tile, schedule.chunk, schedule.whole_steps, schedule.matrix, schedule.ptx,
+                         request);
     return request;
   }
   request.source = "deform_conv2d_fused.hpp";
@@ -65,6 +67,7 @@ struct DeformConv2dPlan::State {
   DeviceBuffer weight;   // packed, or a copy for the reference
   DeviceBuffer bias;
   DeviceBuffer zeros;
+  ops::SplitSums splits;
   std::optional<ops::ChannelsLast> staging;
   bool has_weights = false;
 
@@ -100,6 +103,10 @@ DeformConv2dPlan::DeformConv2dPlan(Queue queue, const DeformConv2dDesc& desc) {
   state.bias = DeviceBuffer(state.queue, state.schedule.packed_bias_elements * sizeof(float));
   state.zeros = DeviceBuffer(state.queue, state.schedule.zero_elements * size_of(type));
   state.queue.fill(state.zeros.data(), 0, state.zeros.bytes());
+  if (tiled) {
+    state.splits = ops::SplitSums(state.queue, state.schedule.variant.tile,
+                                  state.schedule.tiles * state.schedule.slices, state.schedule.args.splits);
+  }
   if (state.schedule.staged_pictures != 0) {
     state.staging.emplace(state.queue, desc.tensors.input, state.schedule.staged_pictures, state.schedule.index);
   }
@@ -157,11 +164,11 @@ void DeformConv2dPlan::set_weights(const TensorView& weight, const std::optional
   pack.deformable_groups = args.deformable_groups;
   pack.panels_per_group = args.panels_per_group;
   pack.steps_per_group = args.steps_per_group;
-  // The fused kernel's takes a channel of a panel at a time, the tiled kernel's an element.
+  // The fused kernel's takes a channel of a panel at a time, the tiled kernel's 16 bytes of packed weights.
   const bool tiled = state.schedule.variant.kernel == Kernel::kTiled;
   const std::size_t panels = static_cast<std::size_t>(args.groups) * static_cast<std::size_t>(args.panels_per_group);
-  const std::size_t items =
-      tiled ? state.schedule.packed_weight_elements : panels * static_cast<std::size_t>(args.in_channels / args.groups);
+  const std::size_t items = tiled ? state.schedule.packed_weight_elements / (16 / size_of(state.schedule.packed_type))
+                                  : panels * static_cast<std::size_t>(args.in_channels / args.groups);
   const std::size_t elements = items + state.schedule.packed_bias_elements;
   runtime::launch(state.queue, state.pack, runtime::range_elements(elements), pack);
 }
@@ -213,6 +220,7 @@ void DeformConv2dPlan::State::run_tiled(DeformConv2dArgs args) const {
   const auto element = static_cast<long long>(size_of(desc.tensors.input.type));
   const long long batch = args.batch;
   const long long step = staging ? schedule.staged_pictures : batch;
+  splits.give(args);
   const DeformConv2dArgs call = args;
   for (long long first = 0; first < batch; first += step) {
     const auto at = [&](const void* data, const long long(&stride)[4]) -> const void* {
@@ -225,9 +233,8 @@ void DeformConv2dPlan::State::run_tiled(DeformConv2dArgs args) const {
     args.output = static_cast<unsigned char*>(call.output) + first * call.output_stride[0] * element;
     args.wide_input = call.wide_input != 0 && ops::is_aligned(args.input) ? 1 : 0;
     args.wide_output = call.wide_output != 0 && ops::is_aligned(args.output) ? 1 : 0;
-    const std::size_t tiles = div_up(static_cast<std::size_t>(args.batch * args.out_height * args.out_width),
-                                     static_cast<std::size_t>(tile.pixels));
-    runtime::launch(queue, kernel, runtime::range_2d({schedule.slices, tiles}, {1, threads}), args,
+    const std::size_t slices = schedule.slices * static_cast<std::size_t>(args.splits);
+    runtime::launch(queue, kernel, runtime::range_2d({slices, ops::count_tiles(args, tile.pixels)}, {1, threads}), args,
                     schedule.local_bytes);
   }
 }
@@ -235,7 +242,7 @@ void DeformConv2dPlan::State::run_tiled(DeformConv2dArgs args) const {
 const std::string& DeformConv2dPlan::variant() const noexcept { return state_->variant; }
 
 std::size_t DeformConv2dPlan::scratch_bytes() const noexcept {
-  return state_->zeros.bytes() + (state_->staging ? state_->staging->bytes() : 0);
+  return state_->zeros.bytes() + state_->splits.bytes() + (state_->staging ? state_->staging->bytes() : 0);
 }
 
 std::size_t DeformConv2dPlan::local_bytes() const noexcept { return state_->schedule.local_bytes; }
@@ -245,9 +252,10 @@ std::string DeformConv2dPlan::describe() const {
   const char* index = schedule.index == ops::IndexWidth::k32 ? "32-bit" : "64-bit";
   if (schedule.variant.kernel == Kernel::kReference) return fmt::format("{}, {} indices", schedule.variant.name, index);
   if (schedule.variant.kernel == Kernel::kTiled) {
-    return fmt::format("{}, {} tiles x {} slices, {}, {} lanes, {} indices, {} bytes of local memory{}",
-                       schedule.variant.name, schedule.tiles, schedule.slices, ops::describe(schedule.matrix),
-                       schedule.lanes, index, schedule.local_bytes,
+    return fmt::format("{}, {} tiles x {} slices{}, {}, {} lanes, {} indices, {} bytes of local memory{}",
+                       schedule.variant.name, schedule.tiles, schedule.slices,
+                       schedule.args.splits == 1 ? "" : fmt::format(" by {} work-groups each", schedule.args.splits),
+                       ops::describe(schedule.matrix), schedule.lanes, index, schedule.local_bytes,
                        schedule.staged_pictures == 0
                            ? ""
                            : fmt::format(", {} pictures at a time as channels-last", schedule.staged_pictures));

@@ -54,13 +54,43 @@ MatrixShape matrix_shape(const DeformConv2dDesc& desc, const DeviceFacts& device
 /// What the sampler keeps of a tap and pixel: four corners and their weights.
 std::size_t position_bytes(IndexWidth index) { return 4 * ((index == IndexWidth::k32 ? 4 : 8) + sizeof(float)); }
 
+struct TiledSteps {
+  std::int64_t most = 0;    ///< of a group. All groups have the same number only if their cuts are alike
+  std::int64_t chunks = 0;  ///< of the smallest cut
+};
+
+/// \param depth  channels of one step.
+TiledSteps count_steps(const DeformConv2dDesc& desc, int depth) {
+  const DeformConv2dParams& params = desc.params;
+  const std::int64_t channels = desc.tensors.input.sizes[1];
+  const std::int64_t width = channels / params.deformable_groups;
+  TiledSteps steps;
+  for (std::int64_t group = 0; group < params.groups; ++group) {
+    std::int64_t sum = 0;
+    const std::int64_t last = (group + 1) * (channels / params.groups);
+    for (std::int64_t cut = last - channels / params.groups; cut < last;) {
+      const std::int64_t end = std::min((cut / width + 1) * width, last);
+      const std::int64_t chunks = div_up(end - cut, std::int64_t{depth});
+      steps.chunks = steps.chunks == 0 ? chunks : std::min(steps.chunks, chunks);
+      sum += params.kernel_h * params.kernel_w * chunks;
+      cut = end;
+    }
+    steps.most = std::max(steps.most, sum);
+  }
+  return steps;
+}
+
 TiledProblem tiled_problem(const DeformConv2dDesc& desc, const DeviceFacts& device) {
   const TensorView& output = desc.tensors.output;
+  const TiledSteps steps = count_steps(desc, tiled_depth(desc.tensors.input.type));
   return {.type = desc.tensors.input.type,
           .matrix = matrix_shape(desc, device),
           .pixels = output.sizes[0] * output.sizes[2] * output.sizes[3],
           .groups = desc.params.groups,
           .outputs = outputs_per_group(desc),
+          .steps = steps.most,
+          .chunks = static_cast<int>(steps.chunks),
+          .force_splits = desc.force_splits,
           .position_bytes = position_bytes(IndexWidth::k64),
           .sample_cost = 8.0};
 }
@@ -162,23 +192,10 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
   const DeformConv2dParams& params = desc.params;
   const std::int64_t channels = desc.tensors.input.sizes[1];
   const std::int64_t outputs = outputs_per_group(desc);
-  const std::int64_t taps = params.kernel_h * params.kernel_w;
   const int depth = tiled_depth(desc.tensors.input.type);
   schedule.matrix = matrix_shape(desc, device);
   schedule.packed_type = staged_type(desc.tensors.input.type, schedule.matrix);
-  // All groups have the same number of steps only if their cuts are alike: take the most that any has.
-  std::int64_t steps = 0;
-  for (std::int64_t group = 0; group < params.groups; ++group) {
-    std::int64_t sum = 0;
-    const std::int64_t last = (group + 1) * (channels / params.groups);
-    for (std::int64_t cut = last - channels / params.groups; cut < last;) {
-      const std::int64_t width = channels / params.deformable_groups;
-      const std::int64_t end = std::min((cut / width + 1) * width, last);
-      sum += taps * div_up(end - cut, std::int64_t{depth});
-      cut = end;
-    }
-    steps = std::max(steps, sum);
-  }
+  const std::int64_t steps = count_steps(desc, depth).most;
   const std::int64_t slices = div_up(outputs, std::int64_t{tile.outputs});
   const std::int64_t packed = params.groups * slices * steps * depth * tile.outputs;
   const TensorView* mask = desc.tensors.mask ? &*desc.tensors.mask : nullptr;
@@ -203,7 +220,11 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
   schedule.args.wide_output = is_wide(desc.tensors.output, std::gcd(outputs, std::int64_t{tile.outputs})) ? 1 : 0;
   schedule.lanes = device.lanes;
   schedule.chunk = depth;
-  schedule.tiles = static_cast<std::size_t>(div_up(pixels, std::int64_t{tile.pixels}));
+  set_blocks(schedule.args, tile.pixels);
+  schedule.args.splits = choose_splits(tile, tiled_problem(desc, device), device);
+  schedule.tiles = count_tiles(schedule.args, tile.pixels);
+  schedule.ptx = device.ptx;
+  schedule.whole_steps = cut % depth == 0;
   schedule.slices = static_cast<std::size_t>(params.groups * slices);
   schedule.local_bytes = tiled_local_bytes(tile, position_bytes(schedule.index), depth, schedule.matrix, input.type);
   schedule.packed_weight_elements = static_cast<std::size_t>(packed);

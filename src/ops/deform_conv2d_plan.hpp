@@ -50,6 +50,8 @@ struct DeformConv2dSchedule {
   std::size_t packed_bias_elements = 0;  ///< f32
   std::size_t zero_elements = 0;         ///< of the tensors' type
   MatrixShape matrix{};                  ///< tiled: rows is 0 for plain multiply-adds
+  bool ptx = false;                      ///< tiled: as DeviceFacts has it
+  bool whole_steps = false;              ///< tiled: every channel of every step exists
   /// Tiled: pictures of the input that are copied to channels-last scratch for one launch; 0: it is read as it is.
   std::int64_t staged_pictures = 0;
 };

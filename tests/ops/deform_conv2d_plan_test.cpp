@@ -293,7 +293,7 @@ TEST(DeformConv2dVariants, GpusTakeTheTileThatFillsThem) {
   // f32 takes the matrix units for tf32 only where the caller allows for them.
   EXPECT_EQ(chosen(64, 64, 128, DataType::kF32).matrix.rows, 0);
   const auto small = chosen(512, 256, 16, DataType::kF16);
-  EXPECT_GE(small.tiles * small.slices, 132U);
+  EXPECT_GE(small.tiles * small.slices * static_cast<std::size_t>(small.args.splits), 120U);
   for (const auto& schedule : {large, small}) {
     EXPECT_EQ(schedule.variant.kernel, ops::DeformConv2dVariant::Kernel::kTiled);
     EXPECT_LE(schedule.local_bytes, device.local_bytes);
@@ -302,13 +302,56 @@ TEST(DeformConv2dVariants, GpusTakeTheTileThatFillsThem) {
   }
   // As measured to be best on an H100: docs/performance.md.
   device.matrix_f16.mma = device.matrix_f16.warpgroups = true;
-  EXPECT_EQ(chosen(64, 64, 128, DataType::kF16).variant.name, "tiled_128x64");
-  EXPECT_EQ(chosen(128, 64, 64, DataType::kF16).variant.name, "tiled_128x64");
+  EXPECT_EQ(chosen(64, 64, 128, DataType::kF16).variant.name, "tiled_64x64_by_4");
+  EXPECT_EQ(chosen(128, 64, 64, DataType::kF16).variant.name, "tiled_64x64_by_4");
   EXPECT_EQ(chosen(128, 128, 64, DataType::kF16).variant.name, "tiled_64x128");
-  EXPECT_EQ(chosen(256, 64, 32, DataType::kF16).variant.name, "tiled_64x64");
+  EXPECT_EQ(chosen(256, 64, 32, DataType::kF16).variant.name, "tiled_128x64");
   EXPECT_EQ(chosen(256, 128, 32, DataType::kF16).variant.name, "tiled_64x128");
   EXPECT_EQ(chosen(256, 256, 32, DataType::kF16).variant.name, "tiled_64x256");
-  EXPECT_EQ(chosen(512, 256, 16, DataType::kF16).variant.name, "tiled_64x128");
+  const auto divided = chosen(512, 256, 16, DataType::kF16);
+  EXPECT_EQ(divided.variant.name, "tiled_64x256");
+  EXPECT_EQ(divided.args.splits, 2);
+  EXPECT_EQ(chosen(256, 256, 32, DataType::kF16).args.splits, 1);
+}
+
+TEST(DeformConv2dTiles, AreTheSquarestBlocksThatFit) {
+  const auto blocks = [](std::int64_t pictures, std::int64_t height, std::int64_t width, int pixels) {
+    return ops::choose_blocks(pictures, height, width, pixels);
+  };
+  EXPECT_EQ(blocks(1, 128, 128, 64).shift, 3);
+  EXPECT_EQ(blocks(16, 16, 16, 64).across, 2);
+  EXPECT_EQ(blocks(16, 16, 16, 64).down, 2);
+  // 8 rows would be half a block too many; one line is none.
+  const ops::TileBlocks low = blocks(1, 4, 64, 64);
+  EXPECT_EQ(64 >> low.shift, 4);
+  // 7 x 7 is no multiple of anything: 16 pictures are 13 tiles of 64 pixels, not 16.
+  EXPECT_EQ(blocks(16, 7, 7, 64).shift, -1);
+  EXPECT_EQ(ops::count_tiles(blocks(16, 7, 7, 64), 16, 7, 7, 64), 13);
+  EXPECT_EQ(ops::count_tiles(blocks(3, 16, 24, 128), 3, 16, 24, 128), 9);
+}
+
+TEST(DeformConv2dTiles, DivideTheirChannelsWhereFewFillTheDevice) {
+  DeviceFacts device = cuda();
+  ops::TiledProblem problem{.type = DataType::kF32,
+                            .pixels = 256,
+                            .outputs = 64,
+                            .steps = 16 * 9,
+                            .chunks = 16,
+                            .position_bytes = 48,
+                            .sample_cost = 8.0};
+  const ops::ConvTile& tile = ops::kConvTiles[2];
+  ASSERT_EQ(tile.pixels * tile.outputs, 64 * 64);
+  EXPECT_GT(ops::choose_splits(tile, problem, device), 1);
+  problem.pixels = 1 << 20;
+  EXPECT_EQ(ops::choose_splits(tile, problem, device), 1);
+  problem.pixels = 256;
+  problem.chunks = 1;
+  EXPECT_EQ(ops::choose_splits(tile, problem, device), 1);
+  problem.chunks = 3;
+  problem.force_splits = 2;
+  EXPECT_EQ(ops::choose_splits(tile, problem, device), 2);
+  problem.force_splits = 5;
+  EXPECT_EQ(ops::choose_splits(tile, problem, device), 3);
 }
 
 TEST(DeformConv2dVariants, DepthWiseTakesTheReference) {
