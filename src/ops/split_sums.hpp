@@ -16,7 +16,7 @@ struct SplitSums {
   SplitSums() = default;
   /// \param tiles  of all slices. Holds nothing if `splits` is 1.
   SplitSums(Queue& queue, const ConvTile& tile, std::size_t tiles, int splits) {
-    if (splits == 1) return;
+    if (splits == 1 || tiles == 0) return;
     const auto sums = static_cast<std::size_t>(tile.pixels) * static_cast<std::size_t>(tile.outputs);
     partial = DeviceBuffer(queue, tiles * static_cast<std::size_t>(splits) * sums * sizeof(float));
     arrived = DeviceBuffer(queue, tiles * sizeof(int));
