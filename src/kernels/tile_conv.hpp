@@ -290,19 +290,21 @@ DCN_INLINE bool add_splits(const Args& args, const Tile<Position>& tile, sycl::g
     *tile.arrived = before;
   }
   sycl::group_barrier(threads);
-  if (*tile.arrived != args.splits - 1) return false;
-  sycl::atomic_fence(sycl::memory_order::acq_rel, sycl::memory_scope::device);
-  for (int id = thread; id < kQuads; id += kThreads) {
-    Quad sum = partial[id];
-    for (int s = 1; s < args.splits; ++s) {
-      const Quad more = partial[s * kQuads + id];
+  const bool last = *tile.arrived == args.splits - 1;
+  if (last) {
+    sycl::atomic_fence(sycl::memory_order::acq_rel, sycl::memory_scope::device);
+    for (int id = thread; id < kQuads; id += kThreads) {
+      Quad sum = partial[id];
+      for (int s = 1; s < args.splits; ++s) {
+        const Quad more = partial[s * kQuads + id];
 #pragma unroll
-      for (int c = 0; c < 4; ++c) sum.value[c] += more.value[c];
+        for (int c = 0; c < 4; ++c) sum.value[c] += more.value[c];
+      }
+      *reinterpret_cast<Quad*>(tile.sum + id / kRowQuads * (kOutputs + kSumPad) + id % kRowQuads * 4) = sum;
     }
-    *reinterpret_cast<Quad*>(tile.sum + id / kRowQuads * (kOutputs + kSumPad) + id % kRowQuads * 4) = sum;
   }
   sycl::group_barrier(threads);
-  return true;
+  return last;
 }
 
 /// The whole of a kernel. Work-groups: [groups * slices_per_group * splits, tiles].
