@@ -132,7 +132,7 @@ void expect_partners(const std::vector<Detection>& a, const std::vector<Detectio
 
 // The bounds that docs/detector.md states.
 TEST(Detector, Bf16FindsTheObjectsOfF32) {
-  const auto pictures = example_pictures(5);
+  const auto pictures = example_pictures(100);
   DetectorOptions options;
   Detector exact(test_queue(), load_model(shipped_model("aquarium_resdcn18")), options);
   options.plan.type = DataType::kBf16;
