@@ -193,9 +193,10 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
   const std::int64_t channels = desc.tensors.input.sizes[1];
   const std::int64_t outputs = outputs_per_group(desc);
   const int depth = tiled_depth(desc.tensors.input.type);
-  schedule.matrix = matrix_shape(desc, device);
+  const TiledProblem problem = tiled_problem(desc, device);
+  schedule.matrix = problem.matrix;
   schedule.packed_type = staged_type(desc.tensors.input.type, schedule.matrix);
-  const std::int64_t steps = count_steps(desc, depth).most;
+  const std::int64_t steps = problem.steps;
   const std::int64_t slices = div_up(outputs, std::int64_t{tile.outputs});
   const std::int64_t packed = params.groups * slices * steps * depth * tile.outputs;
   const TensorView* mask = desc.tensors.mask ? &*desc.tensors.mask : nullptr;
@@ -221,7 +222,7 @@ void plan_tiled(DeformConv2dSchedule& schedule, const DeformConv2dDesc& desc, co
   schedule.lanes = device.lanes;
   schedule.chunk = depth;
   set_blocks(schedule.args, tile.pixels);
-  schedule.args.splits = choose_splits(tile, tiled_problem(desc, device), device);
+  schedule.args.splits = choose_splits(tile, problem, device);
   schedule.tiles = count_tiles(schedule.args, tile.pixels);
   schedule.ptx = device.ptx;
   schedule.whole_steps = cut % depth == 0;
